@@ -1,0 +1,39 @@
+"""The one place where optional packages are imported, with one sentence of error when one is missing."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from ostinato.errors import MissingDependency
+
+_EXTRA = {
+    "torch": "train",
+    "polars": "train",
+    "matplotlib": "train",
+    "sklearn": "train",
+    "keras": "keras",
+}
+
+
+def require(module: str, *, purpose: str) -> ModuleType:
+    """Import `module` or say in one sentence which extra brings it.
+
+    Args:
+        module: Dotted module name; its first part must belong to one of ostinato's extras.
+        purpose: What it is needed for, as an infinitive clause: "to read Parquet files".
+
+    Raises:
+        MissingDependency: The package is not installed.
+    """
+    top = module.partition(".")[0]
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != top:
+            raise
+        raise MissingDependency(
+            f"the package {top!r} must be installed {purpose}",
+            got="no such package",
+            fix=f'Run: pip install "ostinato[{_EXTRA[top]}]".',
+        ) from None

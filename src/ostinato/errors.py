@@ -1,0 +1,145 @@
+"""Every exception and warning that ostinato raises on purpose.
+
+Each message answers five questions in one sentence or two: which rule was broken, what came instead, where, how many
+times, and what to do. They are also attributes, so that programs (and the tests) can read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class OstinatoError(Exception):
+    """Base of all errors raised by ostinato.
+
+    Args:
+        rule: What must hold, as a full clause: "horizon must be a whole number of at least 1".
+        got: What came instead, as text.
+        fix: What the user can do, as an imperative sentence ending in a full stop.
+        where: Places (row, series, timestamp, column, file …), the first five are printed.
+        count: How often the rule was broken, if it can be broken more than once.
+        code: One lower-case word that programs can match on; the class gives a default.
+    """
+
+    default_code = "error"
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        got: str,
+        fix: str,
+        where: Sequence[str] | str = (),
+        count: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        self.rule, self.got, self.fix = rule, got, fix
+        self.where = (where,) if isinstance(where, str) else tuple(where)
+        self.count = count
+        self.code = code or self.default_code
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        text = f"[{self.code}] {self.rule}, got {self.got}"
+        if self.count is not None and self.count > 1:
+            text += f" ({self.count} times)"
+        if self.where:
+            text += " at " + "; ".join(self.where[:5])
+            if (self.count or len(self.where)) > 5:
+                text += "; …"
+        return f"{text}. {self.fix}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.rule, self.got, self.fix, self.where, self.count, self.code)
+
+
+def _rebuild(
+    cls: type[OstinatoError],
+    rule: str,
+    got: str,
+    fix: str,
+    where: tuple[str, ...],
+    count: int | None,
+    code: str,
+) -> OstinatoError:
+    return cls(rule, got=got, fix=fix, where=where, count=count, code=code)
+
+
+class ArgumentError(OstinatoError, ValueError):
+    """An argument has a value that it must not have."""
+
+    default_code = "argument"
+
+
+class ShapeError(OstinatoError, ValueError):
+    """An array has the wrong number of axes or the wrong size along one."""
+
+    default_code = "shape"
+
+
+class DataError(OstinatoError, ValueError):
+    """The user's data breaks a rule; `code` says which: nan, nonfinite, overflow, duplicate, gap, empty, short, …"""
+
+    default_code = "data"
+
+
+class ModelFileError(OstinatoError, ValueError):
+    """A model file is damaged, hostile, foreign or too new; nothing of it was used."""
+
+    default_code = "model_file"
+
+
+class UnsupportedFormat(ModelFileError):
+    """The file is not an ostinato model file at all; the message names what it looks like."""
+
+    default_code = "unsupported_format"
+
+
+class UnknownLayer(ModelFileError):
+    """The file names a layer, cell or task that this version does not have. A file can never bring its own code."""
+
+    default_code = "unknown_layer"
+
+
+class NewerFormat(ModelFileError):
+    """The file was written by a later version of ostinato."""
+
+    default_code = "newer_format"
+
+
+class KernelError(OstinatoError, RuntimeError):
+    """A kernel was asked for by name and cannot compute this call; the message says why."""
+
+    default_code = "kernel"
+
+
+class NonFiniteLoss(OstinatoError, ArithmeticError):
+    """The loss, a gradient or a weight became NaN or infinite; training stopped and the last good weights are back."""
+
+    default_code = "nonfinite_loss"
+
+
+class NotFittedError(OstinatoError, ValueError, AttributeError):
+    """A task was asked for something that only a fitted task has."""
+
+    default_code = "not_fitted"
+
+
+class NotBuiltError(OstinatoError, RuntimeError):
+    """A model was used before its input shape, its loss or its optimiser was known."""
+
+    default_code = "not_built"
+
+
+class MissingDependency(OstinatoError, ImportError):
+    """An optional package is needed; the message holds the pip line."""
+
+    default_code = "missing_dependency"
+
+
+class OstinatoWarning(UserWarning):
+    """Base of all warnings; silence with `warnings.simplefilter("ignore", ostinato.OstinatoWarning)`."""
+
+
+class DataWarning(OstinatoWarning):
+    """The data was treated in a way that the user should know of."""

@@ -1,0 +1,74 @@
+"""What a kernel is. The base class is the reference: what a kernel does not override is computed by the plain formula."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import array_api_compat.torch
+import torch
+from torch import Tensor
+
+from ostinato.cells.base import Cell
+from ostinato.errors import ShapeError
+from ostinato.maps.base import Weights
+from ostinato.runtime.arrays import Namespace
+from ostinato.scans.loop import loop
+
+TORCH = Namespace(array_api_compat.torch, torch.sigmoid)
+"""The array namespace of training."""
+
+States = tuple[Tensor, ...]
+
+
+class Call(NamedTuple):
+    """One run of a cell along time; the fields are those of `ostinato.scans.loop.loop`."""
+
+    cell: Cell
+    w: Weights
+    x: Tensor
+    state: States
+    mask: Tensor | None = None
+    reverse: bool = False
+    noise: Tensor | None = None
+
+
+class Kernel:
+    """One way to compute a recurrence.
+
+    `rank` orders the kernels: the highest that can compute a call does. `why_not` says why it cannot, in one sentence
+    that begins with a lower-case letter.
+    """
+
+    rank = 0
+
+    def why_not(self, call: Call) -> str | None:
+        """None if this kernel can compute `call`, else the reason."""
+        return None
+
+    def forward(self, call: Call) -> tuple[Tensor, States]:
+        """Outputs `[batch, time, units]` and final states `[batch, units]`, differentiable by autograd."""
+        return loop(
+            TORCH, call.cell, call.w, call.x, call.state, mask=call.mask, reverse=call.reverse, noise=call.noise
+        )
+
+
+def check(call: Call) -> None:
+    """Raise `ShapeError` unless all shapes of `call` fit each other."""
+    x, w, units = call.x, call.w, call.cell.units
+    if x.ndim != 3 or x.shape[2] != w["W"].shape[0]:
+        _refuse(f"the input of {type(call.cell).__name__} must be (batch, time, {w['W'].shape[0]})", x)
+    if len(call.state) != len(call.cell.states):
+        raise ShapeError(
+            f"{type(call.cell).__name__} must get {len(call.cell.states)} start states ({', '.join(call.cell.states)})",
+            got=str(len(call.state)),
+            fix="Pass one tensor per state.",
+        )
+    for name, s in zip(call.cell.states, call.state, strict=True):
+        if s.shape != (x.shape[0], units):
+            _refuse(f"the start state {name} must be ({x.shape[0]}, {units})", s)
+    if call.mask is not None and (call.mask.shape != x.shape[:2] or call.mask.dtype != torch.bool):
+        _refuse(f"the mask must be a bool tensor ({x.shape[0]}, {x.shape[1]})", call.mask)
+
+
+def _refuse(rule: str, got: Any) -> None:
+    raise ShapeError(rule, got=f"{tuple(got.shape)} of {got.dtype}", fix="Reshape or convert it.")

@@ -1,0 +1,101 @@
+"""Which kernel computes a call, and why not another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ostinato._folder import catalogue
+from ostinato.cells.base import Cell
+from ostinato.errors import ArgumentError, KernelError
+from ostinato.kernels.base import Call, Kernel, States, check
+from ostinato.maps.base import Context, Weights
+
+KERNELS = MappingProxyType(
+    {
+        name: cls()
+        for name, cls in sorted(catalogue("ostinato.kernels", Kernel).items(), key=lambda item: -item[1].rank)
+    }
+)
+"""All kernels by name, best first."""
+
+_FORCED: ContextVar[str | None] = ContextVar("ostinato_kernel", default=None)
+
+
+class Choice(NamedTuple):
+    """A kernel's name, and the reasons of the better ones that could not."""
+
+    kernel: str
+    reasons: dict[str, str]
+
+
+@contextmanager
+def force(name: str) -> Iterator[None]:
+    """Within the block all recurrent layers use the kernel `name`; a call that it cannot compute raises `KernelError`."""
+    if name not in KERNELS:
+        raise ArgumentError(
+            f"kernel must be one of {', '.join(KERNELS)}", got=repr(name), fix="Choose a name from the list."
+        )
+    token = _FORCED.set(name)
+    try:
+        yield
+    finally:
+        _FORCED.reset(token)
+
+
+def choose(call: Call) -> Choice:
+    """The best kernel that can compute `call`, or the forced one.
+
+    Raises:
+        KernelError: The forced kernel cannot; the message says why.
+    """
+    forced = _FORCED.get()
+    if forced is not None:
+        reason = KERNELS[forced].why_not(call)
+        if reason is not None:
+            raise KernelError(
+                f"the kernel {forced!r} must be able to compute what it is forced to",
+                got=reason,
+                fix="Leave the choice to ostinato, or force 'reference'.",
+            )
+        return Choice(forced, {})
+    reasons: dict[str, str] = {}
+    for name, kernel in KERNELS.items():
+        reason = kernel.why_not(call)
+        if reason is None:
+            return Choice(name, reasons)
+        reasons[name] = reason
+    raise KernelError("some kernel must be able to compute every call", got=str(reasons), fix="Report this.")
+
+
+def scan(
+    cell: Cell,
+    w: Weights,
+    x: Tensor,
+    state: States,
+    *,
+    mask: Tensor | None = None,
+    reverse: bool = False,
+    noise: Tensor | None = None,
+) -> tuple[Tensor, States]:
+    """Run `cell` along time with the best kernel; arguments as in `ostinato.scans.loop.loop`."""
+    call = Call(cell, w, x, state, mask, reverse, noise)
+    check(call)
+    return KERNELS[choose(call).kernel].forward(call)
+
+
+def watched(context: Context, seen: dict[str, Choice]) -> Context:
+    """`context` with a scan that notes its choices in `seen`, by the cell's class name."""
+
+    def note(cell: Cell, w: Weights, x: Tensor, state: States, **options: Tensor | bool | None) -> object:
+        call = Call(cell, w, x, state, **options)  # type: ignore[arg-type]
+        check(call)
+        seen[type(cell).__name__] = choose(call)
+        return context.scan(cell, w, x, state, **options)
+
+    return context._replace(scan=note)

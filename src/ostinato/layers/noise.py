@@ -1,0 +1,46 @@
+"""Randomness in training, keyed by (seed, step, layer, draw): nothing to replay, so a resumed run draws the same."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
+_64 = (1 << 64) - 1
+
+
+class Noise:
+    """The source of a model's dropout noise.
+
+    Args:
+        seed: The model's seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.step = 0
+        self._layer = 0
+        self._draws = 0
+        self._generators: dict[torch.device, torch.Generator] = {}
+
+    def enter(self, layer: int) -> Noise:
+        """Say that the layer with this index draws next."""
+        self._layer, self._draws = layer, 0
+        return self
+
+    def drop(self, x: Tensor, rate: float, axes: tuple[int, ...]) -> Tensor:
+        """Zero entries of `x` with probability `rate` and divide the others by 1 - rate; noise is shared along `axes`."""
+        shape = [1 if axis in axes else n for axis, n in enumerate(x.shape)]
+        keep = torch.empty(shape, dtype=x.dtype, device=x.device)
+        keep.bernoulli_(1.0 - rate, generator=self._generator(x.device))
+        return x * keep.mul_(1.0 / (1.0 - rate))
+
+    def _generator(self, device: torch.device) -> torch.Generator:
+        if device not in self._generators:
+            self._generators[device] = torch.Generator(device)
+        key = 0
+        for odd, part in zip(_ODD, (self.seed, self.step, self._layer, self._draws), strict=True):
+            key = ((key ^ part) * odd) & _64
+            key ^= key >> 31
+        self._draws += 1
+        return self._generators[device].manual_seed(key >> 1)

@@ -1,0 +1,80 @@
+"""Layers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ostinato.errors import NotBuiltError, ShapeError
+from ostinato.layers.module import Layer
+from ostinato.layers.noise import Noise
+from ostinato.maps.base import Shape, State
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+
+class Stack(nn.Module):
+    """A sequence of layers that are computed one after the other; masks travel along.
+
+    Args:
+        layers: The layers, first one first.
+        seed: Decides first weights, data order and dropout noise.
+    """
+
+    def __init__(self, layers: Sequence[Layer] = (), *, seed: int = 0) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.noise = Noise(seed)
+        self.built_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self.stop_training = False
+
+    def build(self, shape: Shape) -> None:
+        """Draw all weights for samples of `shape` (no batch axis)."""
+        out = shape
+        for index, layer in enumerate(self.layers):
+            out = layer.build(out, noise=self.noise, index=index)  # type: ignore[operator]
+        self.built_shape, self.output_shape = shape, out
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The output for `x [batch, *input_shape]`; `mask [batch, time]` is True for real steps."""
+        return self.run(x, mask=mask)[0]
+
+    def run(
+        self, x: Tensor, *, mask: Tensor | None = None, states: Sequence[State] = ()
+    ) -> tuple[Tensor, Tensor | None, tuple[State, ...]]:
+        """Output, its mask, and each layer's final states; `states` are the start states, () for zeros."""
+        if self.built_shape is None:
+            raise NotBuiltError(
+                "a stack must be built before it computes", got="no input shape", fix="Call build(input_shape)."
+            )
+        final = []
+        for layer, state in zip(self.layers, states or ((),) * len(self.layers), strict=True):
+            x, mask, state = layer.run(x, mask=mask, state=state)  # type: ignore[operator]
+            final.append(state)
+        return x, mask, tuple(final)
+
+    def get_weights(self) -> list[Floats]:
+        """Copies of all weights, in a fixed order."""
+        return [p.detach().cpu().numpy().copy() for p in self.parameters()]
+
+    def set_weights(self, values: Sequence[Floats]) -> None:
+        """Replace all weights by `values`, ordered and shaped as `get_weights` gives them."""
+        own = list(self.parameters())
+        got = [tuple(np.shape(v)) for v in values]
+        if got != [tuple(p.shape) for p in own]:
+            raise ShapeError(
+                f"weights must have the shapes {[tuple(p.shape) for p in own]}",
+                got=str(got),
+                fix="Pass what get_weights() of the same model gave.",
+            )
+        with torch.no_grad():
+            for p, v in zip(own, values, strict=True):
+                p.copy_(torch.as_tensor(np.asarray(v)))
+
+    def count_params(self) -> int:
+        """Number of trainable and fixed numbers in all weights."""
+        return sum(p.numel() for p in self.parameters())

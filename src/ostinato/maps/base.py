@@ -1,0 +1,82 @@
+"""What every layer below the torch line is: a frozen description that computes on whatever array namespace it is handed.
+
+A `Part` holds options, never numbers: its weights are passed in, so that NumPy (the runtime) and torch (training) run the
+same formula. Shapes are written without the batch axis, `None` stands for an open length: `(None, 8)` is a sequence of
+any length with 8 features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Array = Any
+"""An array of the namespace in use: `numpy.ndarray` or `torch.Tensor`."""
+
+Shape = tuple[int | None, ...]
+Weights = Mapping[str, Array]
+State = tuple[Array, ...]
+
+
+class Weight(NamedTuple):
+    """The shape of one weight and the name of the rule that draws its first value (see `layers/initialisers.py`)."""
+
+    shape: tuple[int, ...]
+    init: str
+
+
+class Context(NamedTuple):
+    """What a part computes with.
+
+    Args:
+        xp: The array namespace (Python array API standard, plus `sigmoid`).
+        scan: Runs a cell along time: `scan(cell, w, x, state, *, mask, reverse, drop) -> (outputs, state)`.
+        drop: `drop(x, rate, axes)` zeroes entries with probability `rate` and rescales the others; the noise is shared
+            along the given axes. None outside training.
+    """
+
+    xp: Any
+    scan: Callable[..., tuple[Array, State]]
+    drop: Callable[[Array, float, tuple[int, ...]], Array] | None = None
+
+
+class Out(NamedTuple):
+    """What a part returns: values, the mask that belongs to them `[batch, time]` (True = real) or None, final states."""
+
+    y: Array
+    mask: Array | None
+    state: State
+
+
+class Part(ABC):
+    """A layer as data. Subclasses are frozen dataclasses; their fields are what a model file stores."""
+
+    def weights(self, shape: Shape) -> dict[str, Weight]:
+        """Names and shapes of the weights for inputs of `shape` (no batch axis)."""
+        return {}
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Shape of the output (no batch axis); raises `ShapeError` if inputs of `shape` do not fit."""
+        return shape
+
+    @abstractmethod
+    def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
+        """Compute the layer. `x` is `[batch, *shape]`, `mask` `[batch, time]` with True for real steps."""
+
+
+@dataclass(frozen=True)
+class Map(Part):
+    """A layer without state: one formula."""
+
+    @abstractmethod
+    def formula(self, xp: Any, w: Weights, x: Array, mask: Array | None) -> Array:
+        """The formula, on the array namespace `xp`."""
+
+    def out_mask(self, xp: Any, x: Array, mask: Array | None) -> Array | None:
+        """The mask that belongs to the output; the same one unless the map changes the time axis."""
+        return mask
+
+    def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
+        return Out(self.formula(ctx.xp, w, x, mask), self.out_mask(ctx.xp, x, mask), ())

@@ -1,0 +1,47 @@
+"""The array namespaces that parts compute on: the Python array API standard, plus `sigmoid`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import array_api_compat.numpy
+import numpy as np
+
+from ostinato.maps.base import Context
+from ostinato.scans.loop import loop
+
+
+class Namespace:
+    """A standard array namespace with a `sigmoid` of its own.
+
+    Args:
+        standard: A module of array-api-compat.
+        sigmoid: 1 / (1 + exp(-x)) for its arrays, without overflow.
+    """
+
+    def __init__(self, standard: ModuleType, sigmoid: Callable[[Any], Any]) -> None:
+        self._standard = standard
+        self.sigmoid = sigmoid
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._standard, name)
+        setattr(self, name, value)
+        return value
+
+
+def _sigmoid(x: Any) -> Any:
+    return 0.5 * np.tanh(0.5 * x) + 0.5
+
+
+NUMPY = Namespace(array_api_compat.numpy, _sigmoid)
+
+
+def scan(cell: Any, w: Any, x: Any, state: Any, **options: Any) -> Any:
+    """The reference loop on NumPy."""
+    return loop(NUMPY, cell, w, x, state, **options)
+
+
+CONTEXT = Context(NUMPY, scan)
+"""What parts compute with below the torch line."""

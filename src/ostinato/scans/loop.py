@@ -1,0 +1,69 @@
+"""The time loop, once, for every cell and every array namespace. All other kernels are measured against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato.cells.base import Cell
+from ostinato.maps.base import Array, State, Weights
+
+
+class DroppedWeights:
+    """Recurrent weights seen through dropout: `h @ dropped` is `(h * noise) @ U`, whatever slice of U the cell takes.
+
+    This is how one noise pattern per sequence (Gal & Ghahramani 2016) reaches the recurrent product of any cell without
+    the cell knowing.
+    """
+
+    def __init__(self, weights: Array, noise: Array) -> None:
+        self.weights, self.noise = weights, noise
+
+    def __getitem__(self, key: Any) -> DroppedWeights:
+        return DroppedWeights(self.weights[key], self.noise)
+
+    def __rmatmul__(self, h: Array) -> Array:
+        return (h * self.noise) @ self.weights
+
+
+def loop(
+    xp: Any,
+    cell: Cell,
+    w: Weights,
+    x: Array,
+    state: State,
+    *,
+    mask: Array | None = None,
+    reverse: bool = False,
+    noise: Array | None = None,
+) -> tuple[Array, State]:
+    """Run `cell` along time.
+
+    Args:
+        xp: The array namespace of all arrays.
+        cell: The recurrence.
+        w: Its weights by name.
+        x: `[batch, time, features]`.
+        state: Start states, each `[batch, units]`.
+        mask: `[batch, time]`, True for real steps. Other steps leave the state as it is and give zeros.
+        reverse: Run from the last step to the first; outputs stay at the steps they belong to.
+        noise: `[batch, units]`, factors of h inside the recurrent product (recurrent dropout).
+
+    Returns:
+        Outputs `[batch, time, units]` and the final states.
+    """
+    extra = {name: w[name] for name in cell.extra()}
+    recurrent: Any = w["U"] if noise is None else DroppedWeights(w["U"], noise)
+    if x.shape[1] == 0:
+        return xp.zeros((x.shape[0], 0, cell.units), dtype=x.dtype, device=x.device), state
+    a = x @ w["W"] + w["b"]
+    outputs: list[Array] = []
+    for t in range(x.shape[1] - 1, -1, -1) if reverse else range(x.shape[1]):
+        new = cell.step(xp, a[:, t], recurrent, state, **extra)
+        if mask is None:
+            state = new
+            outputs.append(new[0])
+        else:
+            real = mask[:, t, None]
+            state = tuple(xp.where(real, n, s) for n, s in zip(new, state, strict=True))
+            outputs.append(xp.where(real, new[0], xp.zeros_like(new[0])))
+    return xp.stack(outputs[::-1] if reverse else outputs, axis=1), state

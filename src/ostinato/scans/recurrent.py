@@ -1,0 +1,75 @@
+"""One cell along time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.cells.base import Cell
+from ostinato.maps._check import check_choice, check_rate, sequence
+from ostinato.maps.base import Array, Context, Out, Shape, State, Weight, Weights
+from ostinato.scans.base import Scan
+
+
+@dataclass(frozen=True)
+class Recurrent(Scan):
+    """Runs a cell over `(batch, time, features)` and returns its last output, or all of them.
+
+    Args:
+        cell: The recurrence.
+        return_sequences: False gives `(batch, units)`, the output after the last real step; True `(batch, time, units)`.
+        reverse: Run from the last step to the first. All outputs, if asked for, come in the order of computation, as in
+            Keras' `go_backwards`.
+        start: "zeros", or "learned": the start state is a weight.
+        dropout: Rate on the inputs, in training only; one noise pattern for all steps of a sequence.
+        recurrent_dropout: Rate on h inside the recurrent product, likewise (Gal & Ghahramani 2016).
+    """
+
+    cell: Cell
+    return_sequences: bool = False
+    reverse: bool = False
+    start: str = "zeros"
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("start", self.start, ("zeros", "learned"))
+        check_rate("dropout", self.dropout)
+        check_rate("recurrent_dropout", self.recurrent_dropout)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.cell.units,) * len(self.cell.states)
+
+    def weights(self, shape: Shape) -> dict[str, Weight]:
+        _, n = sequence("a recurrent layer", shape)
+        w = self.cell.weights(n)
+        if self.start == "learned":
+            w |= {f"start_{name}": Weight((self.cell.units,), "zeros") for name in self.cell.states}
+        return w
+
+    def out_shape(self, shape: Shape) -> Shape:
+        time, _ = sequence("a recurrent layer", shape)
+        return (time, self.cell.units) if self.return_sequences else (self.cell.units,)
+
+    def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
+        xp = ctx.xp
+        state = state or self._start(xp, w, x)
+        noise = None
+        if ctx.drop is not None:
+            if self.dropout > 0.0:
+                x = ctx.drop(x, self.dropout, (1,))
+            if self.recurrent_dropout > 0.0:
+                noise = ctx.drop(xp.ones_like(state[0]), self.recurrent_dropout, ())
+        ys, state = ctx.scan(self.cell, w, x, state, mask=mask, reverse=self.reverse, noise=noise)
+        if not self.return_sequences:
+            return Out(state[0], None, state)
+        if self.reverse:
+            ys, mask = xp.flip(ys, axis=1), None if mask is None else xp.flip(mask, axis=1)
+        return Out(ys, mask, state)
+
+    def _start(self, xp: Any, w: Weights, x: Array) -> State:
+        shape = (x.shape[0], self.cell.units)
+        if self.start == "learned":
+            return tuple(xp.broadcast_to(w[f"start_{name}"], shape) for name in self.cell.states)
+        return (xp.zeros(shape, dtype=x.dtype, device=x.device),) * len(self.cell.states)

@@ -1,0 +1,69 @@
+"""What can watch and steer training: the hooks that Keras users know, and the loop's own callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Logs = dict[str, float]
+
+
+class Callback:
+    """Does something at the points of training that its methods name.
+
+    `model` is the model in training; setting `model.stop_training = True` ends it after the current epoch. `params` holds
+    "epochs", "steps" and "verbose".
+    """
+
+    def __init__(self) -> None:
+        self.model: Any = None
+        self.params: dict[str, Any] = {}
+
+    def set_model(self, model: Any) -> None:
+        """Called before training, with the model."""
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called before training, with "epochs", "steps" and "verbose"."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Called once, before the first epoch."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Called once, after the last epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called before each epoch, which counts from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called after each epoch with "loss", the metrics, and the same names with "val_" in front."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each step."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called after each step with the running means of the epoch."""
+
+
+class Callbacks:
+    """Calls the callbacks that have something to say at each point, and no others, so that silent hooks cost nothing."""
+
+    def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
+        self.all = list(callbacks)
+        for callback in self.all:
+            callback.set_model(model)
+            callback.set_params(params)
+        self.train_begin = self._those("on_train_begin")
+        self.train_end = self._those("on_train_end")
+        self.epoch_begin = self._those("on_epoch_begin")
+        self.epoch_end = self._those("on_epoch_end")
+        self.batch_begin = self._those("on_train_batch_begin")
+        self.batch_end = self._those("on_train_batch_end")
+
+    def _those(self, hook: str) -> list[Callable[..., None]]:
+        return [
+            getattr(callback, hook)
+            for callback in self.all
+            if getattr(type(callback), hook) is not getattr(Callback, hook) or hook in vars(callback)
+        ]

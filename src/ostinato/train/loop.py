@@ -1,0 +1,205 @@
+"""The training loop, and the same loop without training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ostinato.errors import NonFiniteLoss
+from ostinato.layers.stack import Stack
+from ostinato.train.batches import Batch, Order, Samples
+from ostinato.train.callbacks import Callback, Callbacks
+from ostinato.train.flat import Flat
+from ostinato.train.history import History
+from ostinato.train.optimisers import Optimizer
+
+Loss = Callable[[Tensor, Batch, Tensor | None], tuple[Tensor, float]]
+"""(output, batch, mask of the output) -> (mean loss, total weight of the batch)."""
+
+Metric = Callable[[Tensor, Batch, Tensor | None], tuple[float, float]]
+"""Likewise, to (sum, total weight); an epoch's figure is the quotient of the totals."""
+
+
+class Objective(NamedTuple):
+    """What is minimised and what is measured.
+
+    Args:
+        loss: See `Loss`.
+        metrics: Figures by name.
+        penalty: Added to the loss of each step, for regularised weights; None for none.
+    """
+
+    loss: Loss
+    metrics: Mapping[str, Metric] = {}
+    penalty: Callable[[], Tensor] | None = None
+
+
+class Running:
+    """Weighted means over an epoch."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.totals = {name: [0.0, 0.0] for name in ("loss", *objective.metrics)}
+
+    def add(self, loss: float, weight: float, y: Tensor, batch: Batch, mask: Tensor | None) -> None:
+        """Count one batch."""
+        total = self.totals["loss"]
+        total[0] += loss * weight
+        total[1] += weight
+        if self.objective.metrics:
+            y = y.detach()
+            for name, metric in self.objective.metrics.items():
+                value, count = metric(y, batch, mask)
+                total = self.totals[name]
+                total[0] += value
+                total[1] += count
+
+    def means(self) -> dict[str, float]:
+        """The means so far."""
+        return {name: value / weight if weight else 0.0 for name, (value, weight) in self.totals.items()}
+
+
+def train(
+    stack: Stack,
+    samples: Samples,
+    *,
+    objective: Objective,
+    optimizer: Optimizer,
+    order: Order,
+    epochs: range,
+    valid: Samples | None = None,
+    callbacks: Iterable[Callback] = (),
+) -> History:
+    """Minimise the loss over `samples`.
+
+    Dropout noise and data order follow from (seed, step) and (seed, epoch). Calling it again with a later range of
+    epochs continues where the last call ended, given the same optimiser.
+
+    Args:
+        stack: A built stack; its weights are changed in place.
+        samples: Training data.
+        objective: Loss and metrics.
+        optimizer: Remembers its running means between calls.
+        order: Seed, batch size, shuffling.
+        epochs: Numbers of the epochs.
+        valid: Data that is only measured, after each epoch.
+        callbacks: See `Callback`; `stack.stop_training` ends training after an epoch.
+
+    Returns:
+        The history, figures by epoch.
+
+    Raises:
+        NonFiniteLoss: The loss or a weight is NaN or infinite; the weights of the last good epoch are back.
+    """
+    flat = Flat(stack.parameters())
+    optimizer.bind(flat)
+    history = History()
+    steps = order.steps(len(samples))
+    hooks = Callbacks(callbacks, stack, {"epochs": epochs.stop, "steps": steps, "verbose": 0})
+    stack.stop_training = False
+    good = flat.copy()
+    logs: dict[str, float] = {}
+    for call in hooks.train_begin:
+        call(logs)
+    for epoch in epochs:
+        for call in hooks.epoch_begin:
+            call(epoch)
+        running = Running(objective)
+        stack.train()
+        for number, index in enumerate(order.epoch(len(samples), epoch)):
+            for call in hooks.batch_begin:
+                call(number)
+            batch = samples.batch(index)
+            stack.noise.step = epoch * steps + number
+            y, mask, _ = stack.run(batch.x, mask=batch.mask)
+            loss, weight = objective.loss(y, batch, mask)
+            if objective.penalty is not None:
+                loss = loss + objective.penalty()
+            loss.backward()  # type: ignore[no-untyped-call]
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                _stop(stack, flat, good, batch, epoch=epoch, number=number, value=value)
+            optimizer.step(flat)
+            running.add(value, weight, y, batch, mask)
+            if hooks.batch_end:
+                logs = running.means()
+                for call in hooks.batch_end:
+                    call(number, logs)
+        stack.eval()
+        if not flat.finite():
+            _stop(stack, flat, good, batch, epoch=epoch, number=number, value=math.nan)
+        good.copy_(flat.data)
+        logs = running.means()
+        if valid is not None:
+            logs |= {f"val_{name}": v for name, v in measure(stack, valid, objective, order.batch_size).items()}
+        history.add(epoch, logs)
+        for call in hooks.epoch_end:
+            call(epoch, logs)
+        if stack.stop_training:
+            break
+    for call in hooks.train_end:
+        call(logs)
+    return history
+
+
+@torch.no_grad()
+def measure(stack: Stack, samples: Samples, objective: Objective, batch_size: int) -> dict[str, float]:
+    """Loss and metrics over `samples`, without dropout."""
+    stack.eval()
+    running = Running(objective)
+    for index in Order(0, batch_size, shuffle=False).epoch(len(samples), 0):
+        batch = samples.batch(index)
+        y, mask, _ = stack.run(batch.x, mask=batch.mask)
+        loss, weight = objective.loss(y, batch, mask)
+        if objective.penalty is not None:
+            loss = loss + objective.penalty()
+        running.add(float(loss), weight, y, batch, mask)
+    return running.means()
+
+
+@torch.no_grad()
+def predict(stack: Stack, x: Tensor, *, batch_size: int, mask: Tensor | None = None) -> Tensor:
+    """The outputs for `x`, in its order, without dropout."""
+    stack.eval()
+    parts = [
+        stack.run(x[i : i + batch_size], mask=None if mask is None else mask[i : i + batch_size])[0]
+        for i in range(0, max(len(x), 1), batch_size)
+    ]
+    return torch.cat(parts)
+
+
+def _stop(
+    stack: Stack, flat: Flat, good: Tensor, batch: Batch, *, epoch: int, number: int, value: float
+) -> None:
+    """Name the first layer that is not finite, put the last good weights back, and raise."""
+    layer = _first_bad_layer(stack, batch)
+    flat.restore(good)
+    flat.grad.zero_()
+    stack.eval()
+    raise NonFiniteLoss(
+        "the loss and all weights must stay finite",
+        got=str(value),
+        where=(f"epoch {epoch + 1}, step {number + 1}", layer),
+        fix="The weights of the last good epoch are back. Scale the data, lower the learning rate, or clip the gradients.",
+    )
+
+
+@torch.no_grad()
+def _first_bad_layer(stack: Stack, batch: Batch) -> str:
+    x, mask = batch.x, batch.mask
+    if not x.to(torch.float64).isfinite().all():
+        return "the input"
+    stack.eval()
+    for number, layer in enumerate(stack.layers, 1):
+        name = f"layer {number} ({layer.name})"
+        for key, weight in layer.named_parameters():
+            if not weight.isfinite().all():
+                return f"{name}, weight {key.rpartition('.')[2]}"
+        x, mask, _ = layer.run(x, mask=mask)  # type: ignore[operator]
+        if not x.isfinite().all():
+            return f"{name}, output"
+    return "the target" if not batch.target.to(torch.float64).isfinite().all() else "the loss"
