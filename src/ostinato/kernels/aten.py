@@ -17,7 +17,7 @@ from ostinato.kernels.base import Call, Kernel, States
 class Aten(Kernel):
     """Serves `lstm`, `gru_reset_after` and `simple_rnn` with their standard nonlinearities.
 
-    It has no forward-mode derivative and, on some devices, no second one: use `ostinato.kernels.force("reference")` there.
+    It has no forward-mode derivative and, on some devices, no second one: `kernels.force("reference")` has both.
     """
 
     rank = 10
@@ -49,12 +49,13 @@ class Aten(Kernel):
 
 def _masked(call: Call, mask: Tensor) -> tuple[Tensor, States]:
     """Bring each row's real steps to the front, in the order of computation; run them packed; put the outputs back."""
-    rows, time = mask.shape
+    time = mask.shape[1]
     lengths = mask.sum(1)
     t = torch.arange(time, device=mask.device)
     order = torch.where(mask, -t if call.reverse else t, time).argsort(dim=1, stable=True)
     index = order[:, :, None]
-    x = call.x.gather(1, index.expand(-1, -1, call.x.shape[2]))
+    x = torch.where(mask[:, :, None], call.x, torch.zeros_like(call.x))  # rows without real steps run one step of zeros
+    x = x.gather(1, index.expand(-1, -1, x.shape[2]))
     packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
     data, state = _run(call, packed.data, packed)
     ys, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=time)
@@ -71,10 +72,11 @@ def _run(call: Call, x: Tensor, packed: Any) -> tuple[Tensor, States]:
     if packed is not None and packed.sorted_indices is not None:
         state = [s.index_select(1, packed.sorted_indices) for s in state]
     hx: Any = state if isinstance(cell, LSTM) else state[0]
-    rest = (True, 1, 0.0, False, False)  # biases, layers, dropout, train, bidirectional
+    # biases, layers, dropout, train (without dropout: keep what the backward pass of cuDNN needs), bidirectional
+    rest = (True, 1, 0.0, torch.is_grad_enabled(), False)
     function = _FUNCTIONS[cell.activation if isinstance(cell, SimpleRNN) else type(cell)]
     if packed is None:
-        ys, *final = function(x, hx, weights, *rest, True)
+        ys, *final = function(x, hx, weights, *rest, True)  # noqa: FBT003, batch_first
     else:
         ys, *final = function(x, packed.batch_sizes, hx, weights, *rest)
         if packed.unsorted_indices is not None:

@@ -73,6 +73,12 @@ def he_normal(rng: Generator, shape: tuple[int, ...]) -> Numbers:
     return rng.normal(0.0, math.sqrt(2.0 / max(_fans(shape)[0], 1.0)), shape)
 
 
+def lecun_uniform(rng: Generator, shape: tuple[int, ...]) -> Numbers:
+    """Uniform with variance 1 / inputs (LeCun et al. 1998)."""
+    bound = math.sqrt(3.0 / max(_fans(shape)[0], 1.0))
+    return rng.uniform(-bound, bound, shape)
+
+
 def lecun_normal(rng: Generator, shape: tuple[int, ...]) -> Numbers:
     """Normal with variance 1 / inputs (LeCun et al. 1998)."""
     return rng.normal(0.0, math.sqrt(1.0 / max(_fans(shape)[0], 1.0)), shape)
@@ -90,22 +96,24 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
     {
         f.__name__: f
         for f in (
-            zeros, ones, forget_one, uniform, normal, glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_normal,
-            orthogonal,
+            zeros, ones, forget_one, uniform, normal, glorot_uniform, glorot_normal, he_uniform, he_normal,
+            lecun_uniform, lecun_normal, orthogonal,
         )
     }
 )  # fmt: skip
 
 
-def draw(rule: str, shape: tuple[int, ...], *, seed: int, key: str) -> Numbers:
-    """First values by the rule named `rule`; the same (seed, key) gives the same numbers on every machine.
+def draw(rule: str | Rule, shape: tuple[int, ...], *, seed: int, key: str) -> Numbers:
+    """First values by a rule or by the rule of that name; the same (seed, key) gives the same numbers on every machine.
 
     Raises:
         ArgumentError: There is no such rule.
     """
-    if rule not in RULES:
-        raise ArgumentError(
-            f"an initializer must be one of {', '.join(RULES)}", got=repr(rule), fix="Choose a name from the list."
-        )
+    if isinstance(rule, str):
+        if rule not in RULES:
+            raise ArgumentError(
+                f"an initializer must be one of {', '.join(RULES)}", got=repr(rule), fix="Choose a name from the list."
+            )
+        rule = RULES[rule]
     digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-    return RULES[rule](np.random.default_rng([seed, int.from_bytes(digest, "little")]), shape)
+    return rule(np.random.default_rng([seed, int.from_bytes(digest, "little")]), shape)

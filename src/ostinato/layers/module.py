@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ostinato.errors import ArgumentError, NotBuiltError
 from ostinato.kernels.base import TORCH
 from ostinato.kernels.choose import Choice, scan, watched
-from ostinato.layers.initialisers import draw
+from ostinato.layers.initialisers import Rule, draw
 from ostinato.layers.noise import Noise
 from ostinato.maps._check import show
 from ostinato.maps.base import Context, Out, Part, Shape, State
@@ -23,7 +23,8 @@ class Layer(nn.Module):
 
     Args:
         part: The formula.
-        initial: Initialisers by weight name, instead of the part's own.
+        initial: Initialisers by weight name, instead of the part's own: names of rules, or rules.
+        fixed: Names of weights that are 0 for ever: no parameters, not counted, not trained (a missing bias).
         input_shape: Shape of one sample, if this layer is the first of a stack.
         name: Name in summaries and errors; by default the part's, in the field's spelling.
     """
@@ -32,13 +33,15 @@ class Layer(nn.Module):
         self,
         part: Part,
         *,
-        initial: Mapping[str, str] | None = None,
+        initial: Mapping[str, str | Rule] | None = None,
+        fixed: Collection[str] = (),
         input_shape: Shape | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__()
         self.part = part
         self.initial = dict(initial or {})
+        self.fixed = frozenset(fixed)
         self.input_shape = input_shape
         self.name = name
         self.index = 0
@@ -65,6 +68,9 @@ class Layer(nn.Module):
                     fix="Use the names of the list.",
                 )
             for key, weight in needed.items():
+                if key in self.fixed:
+                    self.register_buffer(f"fixed_{key}", torch.zeros(weight.shape), persistent=False)
+                    continue
                 first = draw(
                     self.initial.get(key, weight.init), weight.shape, seed=noise.seed, key=f"{index}/{key}"
                 )
@@ -84,14 +90,17 @@ class Layer(nn.Module):
         context = _EVAL
         if self.training:
             context = Context(TORCH, scan, self.noise.enter(self.index).drop)
-        return self.part.apply(context, self._tensors(), x, mask=mask, state=state)
+        return self.part.apply(context, self.tensors(), x, mask=mask, state=state)
 
     def choices(self, x: Tensor, *, mask: Tensor | None = None) -> dict[str, Choice]:
         """The kernel of each cell for inputs like `x`, and why not a faster one."""
         seen: dict[str, Choice] = {}
         with torch.no_grad():
-            self.part.apply(watched(_EVAL, seen), self._tensors(), x, mask=mask)
+            self.part.apply(watched(_EVAL, seen), self.tensors(), x, mask=mask)
         return seen
 
-    def _tensors(self) -> dict[str, Tensor]:
-        return self.weights._parameters  # type: ignore[return-value]
+    def tensors(self) -> dict[str, Tensor]:
+        own = self.weights._parameters
+        if self.fixed:
+            return {**own, **{key: self.get_buffer(f"fixed_{key}") for key in self.fixed}}  # type: ignore[dict-item]
+        return own  # type: ignore[return-value]

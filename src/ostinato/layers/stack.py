@@ -29,7 +29,6 @@ class Stack(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.noise = Noise(seed)
         self.built_shape: Shape | None = None
-        self.output_shape: Shape | None = None
         self.stop_training = False
 
     def build(self, shape: Shape) -> None:
@@ -37,7 +36,7 @@ class Stack(nn.Module):
         out = shape
         for index, layer in enumerate(self.layers):
             out = layer.build(out, noise=self.noise, index=index)  # type: ignore[operator]
-        self.built_shape, self.output_shape = shape, out
+        self.built_shape = shape
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The output for `x [batch, *input_shape]`; `mask [batch, time]` is True for real steps."""

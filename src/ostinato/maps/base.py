@@ -68,7 +68,7 @@ class Part(ABC):
 
 @dataclass(frozen=True)
 class Map(Part):
-    """A layer without state: one formula."""
+    """A layer without state: one formula. What lies at masked steps of its input counts as zero, whatever it is."""
 
     @abstractmethod
     def formula(self, xp: Any, w: Weights, x: Array, mask: Array | None) -> Array:
@@ -79,4 +79,14 @@ class Map(Part):
         return mask
 
     def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
+        if mask is not None:
+            x = silence(ctx.xp, x, mask)
         return Out(self.formula(ctx.xp, w, x, mask), self.out_mask(ctx.xp, x, mask), ())
+
+
+def silence(xp: Any, x: Array, mask: Array) -> Array:
+    """`x` with zeros at masked steps, so that no padding (NaN included) reaches a result or a gradient."""
+    if tuple(x.shape[:2]) != tuple(mask.shape):
+        return x
+    real = xp.reshape(mask, (*mask.shape, *(1 for _ in x.shape[2:])))
+    return xp.where(real, x, xp.zeros_like(x))

@@ -15,6 +15,8 @@ from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 class Conv1D(Map):
     """y_t = f(sum_k x_{t s + k d} W_k + b): `kernel_size` neighbouring steps become `filters` features.
 
+    Masked steps count as zeros; with "valid" padding an output is real if all steps of its window are.
+
     Args:
         filters: Number of output features.
         kernel_size: Number of steps that one output sees.
@@ -82,6 +84,11 @@ class Conv1D(Map):
         return FUNCTIONS[self.activation](xp, y + w["b"] if self.use_bias else y)
 
     def out_mask(self, xp: Any, x: Array, mask: Array | None) -> Array | None:
-        if mask is None or self.padding == "valid" and self._span() > 1:
-            return None if mask is None else mask[:, self._span() - 1 :: self.strides]
-        return mask[:, :: self.strides]
+        if mask is None or self.padding != "valid":
+            return None if mask is None else mask[:, :: self.strides]
+        last = (self._steps(x.shape[1]) - 1) * self.strides + 1
+        real = mask[:, : last : self.strides]
+        for k in range(1, self.kernel_size):
+            first = k * self.dilation_rate
+            real = real & mask[:, first : first + last : self.strides]
+        return real

@@ -13,6 +13,8 @@ from ostinato.maps.base import Array, Map, Shape, Weights
 class MaxPooling1D(Map):
     """y_t = max of `pool_size` steps; windows do not overlap, an incomplete last one is dropped.
 
+    For the same reason a window that holds masked steps is masked.
+
     Args:
         pool_size: Steps per window.
     """
@@ -35,4 +37,4 @@ class MaxPooling1D(Map):
         if mask is None:
             return None
         steps = x.shape[1] // self.pool_size
-        return xp.any(xp.reshape(mask[:, : steps * self.pool_size], (x.shape[0], steps, self.pool_size)), axis=2)
+        return xp.all(xp.reshape(mask[:, : steps * self.pool_size], (x.shape[0], steps, self.pool_size)), axis=2)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ostinato.errors import ShapeError
 from ostinato.maps._check import show
-from ostinato.maps.base import Array, Context, Map, Out, Shape, State, Weight, Weights
+from ostinato.maps.base import Array, Context, Map, Out, Shape, State, Weight, Weights, silence
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class TimeDistributed(Map):
         return self._merge(xp, x, self.inner.formula(xp, w, self._rows(xp, x), None))
 
     def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
+        if mask is not None:
+            x = silence(ctx.xp, x, mask)
         y = self.inner.apply(ctx, w, self._rows(ctx.xp, x)).y
         return Out(self._merge(ctx.xp, x, y), mask, ())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ostinato.maps.base import Array, Part, Shape, State, Weight, Weights
 from ostinato.runtime.arrays import CONTEXT
 
@@ -38,3 +40,17 @@ class Machine:
             x, mask, state = part.apply(CONTEXT, w, x, mask=mask, state=state)
             final.append(state)
         return x, tuple(final)
+
+
+def stacked(members: Sequence[Sequence[Weights]]) -> list[dict[str, Array]]:
+    """The weights of several networks of one shape, as one list: with a first axis for the networks if there are several."""
+    if len(members) == 1:
+        return [dict(w) for w in members[0]]
+    return [{name: np.stack([m[i][name] for m in members]) for name in w} for i, w in enumerate(members[0])]
+
+
+def unstacked(weights: Sequence[Weights], members: int) -> tuple[list[dict[str, Array]], ...]:
+    """The inverse of `stacked`."""
+    if members == 1:
+        return ([dict(w) for w in weights],)
+    return tuple([{name: value[k] for name, value in w.items()} for w in weights] for k in range(members))

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from ostinato.cells import CELLS, Cell
 from ostinato.errors import ModelFileError, OstinatoError, UnknownLayer
-from ostinato.maps import MAPS, Map, Part
+from ostinato.maps import MAPS, Part
 from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.scans.bidirectional import Bidirectional
 from ostinato.scans.recurrent import Recurrent
@@ -28,8 +28,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Kind = Annotated[str, Meta(max_length=64)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
-Options = dict[str, str | bool | Count | float | None | Annotated[list[Count], Meta(max_length=8)]]
-Settings = dict[str, str | bool | Whole | float | None | list[str | Whole | float]]
+Options = dict[str, str | bool | Count | float | Annotated[list[Count], Meta(max_length=8)] | None]
+Settings = dict[str, str | bool | Whole | float | list[str | Whole | float] | None]
 
 
 class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LayerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One layer. `cells` holds one entry for `recurrent`, two for `bidirectional`; `inner` the map of `time_distributed`."""
+    """One layer. `recurrent` has one entry in `cells`, `bidirectional` one or two; `time_distributed` an `inner`."""
 
     name: Name
     kind: Kind
@@ -60,6 +60,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         input_shape: Shape of one sample, null for an open length.
         layers: The stack, first layer first.
         data_sha256: Digest of the file's data section, in hex.
+        members: Number of networks of this one shape; if there are several, each weight has a first axis for them.
         options: The task's own constructor arguments and fitted settings: plain values, or flat lists of them.
         compiled: Loss, optimiser and metrics of a compiled model, so that training can go on.
     """
@@ -70,6 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     input_shape: Annotated[list[Size | None], Meta(max_length=4)]
     layers: list[LayerSpec]
     data_sha256: Digest = ""
+    members: Annotated[int, Meta(ge=1, le=1024)] = 1
     options: Settings = {}
     compiled: Settings = {}
 
@@ -109,11 +111,14 @@ def to_part(spec: LayerSpec) -> Part:
     if spec.kind == "bidirectional":
         _count_cells(spec, 1, 2)
         runs = [_recurrent(spec, c) for c in spec.cells]
-        return _make(Bidirectional, spec, spec.config, layer=runs[0], backward=runs[1] if len(runs) > 1 else None)
+        both: Part = _make(Bidirectional, spec, spec.config, layer=runs[0], backward=runs[1] if runs[1:] else None)
+        return both
+    cls = _find(MAPS, spec.kind, spec)
     _count_cells(spec, 0, 0)
-    if spec.kind == "time_distributed":
+    if cls is TimeDistributed:
         return TimeDistributed(_make(_find(_INNER, spec.inner, spec), spec, spec.config))
-    return _make(_find(MAPS, spec.kind, spec), spec, spec.config)
+    part: Part = _make(cls, spec, spec.config)
+    return part
 
 
 def _cell_spec(part: Recurrent) -> CellSpec:
@@ -122,10 +127,11 @@ def _cell_spec(part: Recurrent) -> CellSpec:
 
 
 def _recurrent(spec: LayerSpec, cell: CellSpec) -> Recurrent:
-    return _make(Recurrent, spec, cell.run, cell=_make(_find(CELLS, cell.kind, spec), spec, cell.config))
+    made: Recurrent = _make(Recurrent, spec, cell.run, cell=_make(_find(CELLS, cell.kind, spec), spec, cell.config))
+    return made
 
 
-def _options(part: Part | Cell) -> Options:
+def _options(part: Any) -> Options:
     return {f.name: _plain(getattr(part, f.name)) for f in fields(part)}
 
 
@@ -145,12 +151,13 @@ def _key(catalogue: Any, part: Part | Cell) -> str:
     )
 
 
+_KINDS = {*MAPS, "recurrent", "bidirectional"}
 _INNER = {key: cls for key, cls in MAPS.items() if cls is not TimeDistributed}
 
 
 def _only_known_fields(spec: LayerSpec) -> None:
     """Refuse what `to_part` would not read, so that nothing in a file is ignored."""
-    unread = "inner" if spec.inner and spec.kind != "time_distributed" else ""
+    unread = "inner" if spec.inner and spec.kind != "time_distributed" and spec.kind in _KINDS else ""
     if spec.config and spec.kind == "recurrent":
         unread = "config"
     if unread:
@@ -166,7 +173,7 @@ def _only_known_fields(spec: LayerSpec) -> None:
 def _find(catalogue: Any, key: str, spec: LayerSpec) -> type[Any]:
     if key not in catalogue:
         raise UnknownLayer(
-            f"a layer must be one of {', '.join(catalogue)}",
+            f"layers, cells and inner maps must be known: {', '.join(catalogue)}",
             got=repr(key),
             where=f"layer {spec.name!r}",
             fix="Load the file with the version of ostinato that wrote it, or a later one.",
@@ -190,8 +197,9 @@ def _make(cls: type[Any], spec: LayerSpec, config: Options, **made: Any) -> Any:
         values = {name: msgspec.convert(value, types[name], strict=True) for name, value in config.items()}
         return cls(**values, **made)
     except (msgspec.ValidationError, OstinatoError) as error:
+        got = ascii(str(error)[:200])[1:-1]
         raise ModelFileError(
-            "options must be valid", got=str(error)[:300], where=where, fix="Save the model again.", code="options"
+            "options must be valid", got=got, where=where, fix="Save the model again.", code="options"
         ) from error
 
 

@@ -55,6 +55,8 @@ def loop(
     recurrent: Any = w["U"] if noise is None else DroppedWeights(w["U"], noise)
     if x.shape[1] == 0:
         return xp.zeros((x.shape[0], 0, cell.units), dtype=x.dtype, device=x.device), state
+    if mask is not None:  # whatever lies in the padding, NaN included, must not reach the gradients of W
+        x = xp.where(mask[:, :, None], x, xp.zeros_like(x))
     a = x @ w["W"] + w["b"]
     outputs: list[Array] = []
     for t in range(x.shape[1] - 1, -1, -1) if reverse else range(x.shape[1]):

@@ -2,9 +2,12 @@
 
 from ostinato.train.batches import Arrays, Batch, Order, Samples
 from ostinato.train.callbacks import Callback
+from ostinato.train.checkpoint import ModelCheckpoint
 from ostinato.train.history import History
+from ostinato.train.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from ostinato.train.loop import Objective, measure, predict, train
 from ostinato.train.optimisers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
+from ostinato.train.recording import CSVLogger, HistoryCallback, LambdaCallback, TerminateOnNaN
 from ostinato.train.stopping import EarlyStopping
 
 __all__ = [
@@ -14,14 +17,21 @@ __all__ = [
     "AdamW",
     "Arrays",
     "Batch",
+    "CSVLogger",
     "Callback",
     "EarlyStopping",
     "History",
+    "HistoryCallback",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
     "Objective",
     "Optimizer",
     "Order",
     "RMSprop",
+    "ReduceLROnPlateau",
     "Samples",
+    "TerminateOnNaN",
     "measure",
     "predict",
     "train",

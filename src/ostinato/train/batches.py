@@ -66,15 +66,18 @@ class Order:
         seed: Together with the epoch it decides the order.
         batch_size: Samples a step; the last step of an epoch may have fewer.
         shuffle: False keeps the order of the data.
+        limit: At most so many steps an epoch; with shuffling, each epoch then sees another part of the data.
     """
 
     seed: int
     batch_size: int
     shuffle: bool = True
+    limit: int | None = None
 
     def steps(self, n: int) -> int:
         """Steps of an epoch over `n` samples."""
-        return -(-n // self.batch_size)
+        steps = -(-n // self.batch_size)
+        return steps if self.limit is None else min(steps, self.limit)
 
     def epoch(self, n: int, epoch: int) -> Iterator[Tensor]:
         """The numbers of the samples of each step of `epoch`."""
@@ -84,4 +87,4 @@ class Order:
             order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(n))
         else:
             order = torch.arange(n)
-        return iter(order.split(self.batch_size))
+        return iter(order.split(self.batch_size)[: self.limit])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from ostinato.errors import ArgumentError
 
 Logs = dict[str, float]
 
@@ -52,6 +55,7 @@ class Callbacks:
     def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
         self.all = list(callbacks)
         for callback in self.all:
+            _check_hooks(callback)
             callback.set_model(model)
             callback.set_params(params)
         self.train_begin = self._those("on_train_begin")
@@ -67,3 +71,30 @@ class Callbacks:
             for callback in self.all
             if getattr(type(callback), hook) is not getattr(Callback, hook) or hook in vars(callback)
         ]
+
+
+_HOOKS = frozenset(name for name in vars(Callback) if name.startswith("on_"))
+
+
+def _check_hooks(callback: object) -> None:
+    """Raise `ArgumentError` for what is no callback, and for hooks that would never be called."""
+    if not isinstance(callback, Callback):
+        raise ArgumentError(
+            "callbacks must be objects of classes derived from Callback",
+            got=type(callback).__name__,
+            fix="Derive the class from ostinato.train.Callback and pass an object of it.",
+        )
+    foreign = sorted(name for name in dir(callback) if name.startswith("on_") and name not in _HOOKS)
+    if foreign:
+        raise ArgumentError(
+            f"a callback must have no other hooks than {', '.join(sorted(_HOOKS))}",
+            got=", ".join(foreign),
+            where=type(callback).__name__,
+            fix="Rename the method; it would never be called.",
+        )
+
+
+def say(verbose: int, text: str) -> None:
+    """Write a line to standard output if the user asked a callback to (`verbose=1`)."""
+    if verbose:
+        sys.stdout.write(text + "\n")

@@ -31,11 +31,13 @@ class Objective(NamedTuple):
         loss: See `Loss`.
         metrics: Figures by name.
         penalty: Added to the loss of each step, for regularised weights; None for none.
+        finish: What an epoch's quotient becomes, by metric name (a square root for the RMSE); unchanged by default.
     """
 
     loss: Loss
     metrics: Mapping[str, Metric] = {}
     penalty: Callable[[], Tensor] | None = None
+    finish: Mapping[str, Callable[[float], float]] = {}
 
 
 class Running:
@@ -60,7 +62,10 @@ class Running:
 
     def means(self) -> dict[str, float]:
         """The means so far."""
-        return {name: value / weight if weight else 0.0 for name, (value, weight) in self.totals.items()}
+        means = {name: value / weight if weight else 0.0 for name, (value, weight) in self.totals.items()}
+        for name, finish in self.objective.finish.items():
+            means[name] = finish(means[name])
+        return means
 
 
 def train(
@@ -72,7 +77,9 @@ def train(
     order: Order,
     epochs: range,
     valid: Samples | None = None,
+    valid_every: int = 1,
     callbacks: Iterable[Callback] = (),
+    history: History | None = None,
 ) -> History:
     """Minimise the loss over `samples`.
 
@@ -87,17 +94,20 @@ def train(
         order: Seed, batch size, shuffling.
         epochs: Numbers of the epochs.
         valid: Data that is only measured, after each epoch.
+        valid_every: Measure it after every so many epochs only.
         callbacks: See `Callback`; `stack.stop_training` ends training after an epoch.
+        history: Filled as training goes, so that it survives an error; a new one by default.
 
     Returns:
         The history, figures by epoch.
 
     Raises:
-        NonFiniteLoss: The loss or a weight is NaN or infinite; the weights of the last good epoch are back.
+        NonFiniteLoss: The loss or a weight is NaN or infinite; the weights of the last good epoch are back, and the
+            optimiser has forgotten its running means, which may hold NaN too.
     """
     flat = Flat(stack.parameters())
     optimizer.bind(flat)
-    history = History()
+    history = History() if history is None else history
     steps = order.steps(len(samples))
     hooks = Callbacks(callbacks, stack, {"epochs": epochs.stop, "steps": steps, "verbose": 0})
     stack.stop_training = False
@@ -122,7 +132,7 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             value = float(loss.detach())
             if not math.isfinite(value):
-                _stop(stack, flat, good, batch, epoch=epoch, number=number, value=value)
+                _stop(stack, flat, optimizer, good, batch, epoch=epoch, number=number, value=value)
             optimizer.step(flat)
             running.add(value, weight, y, batch, mask)
             if hooks.batch_end:
@@ -131,14 +141,14 @@ def train(
                     call(number, logs)
         stack.eval()
         if not flat.finite():
-            _stop(stack, flat, good, batch, epoch=epoch, number=number, value=math.nan)
+            _stop(stack, flat, optimizer, good, batch, epoch=epoch, number=number, value=math.nan)
         good.copy_(flat.data)
         logs = running.means()
-        if valid is not None:
+        if valid is not None and (epoch + 1) % valid_every == 0:
             logs |= {f"val_{name}": v for name, v in measure(stack, valid, objective, order.batch_size).items()}
-        history.add(epoch, logs)
         for call in hooks.epoch_end:
             call(epoch, logs)
+        history.add(epoch, logs)
         if stack.stop_training:
             break
     for call in hooks.train_end:
@@ -173,12 +183,13 @@ def predict(stack: Stack, x: Tensor, *, batch_size: int, mask: Tensor | None = N
 
 
 def _stop(
-    stack: Stack, flat: Flat, good: Tensor, batch: Batch, *, epoch: int, number: int, value: float
+    stack: Stack, flat: Flat, optimizer: Optimizer, good: Tensor, batch: Batch, *, epoch: int, number: int, value: float
 ) -> None:
     """Name the first layer that is not finite, put the last good weights back, and raise."""
     layer = _first_bad_layer(stack, batch)
     flat.restore(good)
     flat.grad.zero_()
+    optimizer.forget()
     stack.eval()
     raise NonFiniteLoss(
         "the loss and all weights must stay finite",

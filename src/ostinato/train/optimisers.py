@@ -76,6 +76,10 @@ class Optimizer(ABC):
             self.slots = tuple(torch.zeros_like(flat.data) for _ in range(self.n_slots))
             self.iterations = 0
 
+    def forget(self) -> None:
+        """Forget all running means and the number of steps; `bind` starts anew."""
+        self.slots, self.iterations = (), 0
+
     @torch.no_grad()
     def step(self, flat: Flat) -> None:
         """One step on the gradients in `flat`, which are zero afterwards."""
@@ -92,6 +96,16 @@ class Optimizer(ABC):
         self.iterations += 1
         self.update(p, g, self.iterations)
         g.zero_()
+
+
+def _check_settings(**settings: float) -> None:
+    """Raise `ArgumentError` unless epsilon is at least 0, and every share at least 0 and below 1."""
+    for name, value in settings.items():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if name == "epsilon" and not (number and 0.0 <= value < math.inf):
+            raise ArgumentError("epsilon must be a number of at least 0", got=repr(value), fix="Pass, say, 1e-7.")
+        if name != "epsilon" and not (number and 0.0 <= value < 1.0):
+            raise ArgumentError(f"{name} must be at least 0 and below 1", got=repr(value), fix="Pass, say, 0.9.")
 
 
 def _shorten(g: Tensor | None, limit: float) -> None:
@@ -118,8 +132,7 @@ class SGD(Optimizer):
         **limits: Unpack[Limits],
     ) -> None:
         super().__init__(learning_rate, **limits)
-        if not 0.0 <= momentum < 1.0:
-            raise ArgumentError("momentum must be at least 0 and below 1", got=repr(momentum), fix="Pass, say, 0.9.")
+        _check_settings(momentum=momentum)
         self.momentum, self.nesterov = momentum, nesterov
 
     @property
@@ -155,9 +168,7 @@ class Adam(Optimizer):
         **limits: Unpack[Limits],
     ) -> None:
         super().__init__(learning_rate, **limits)
-        for name, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not 0.0 <= beta < 1.0:
-                raise ArgumentError(f"{name} must be at least 0 and below 1", got=repr(beta), fix="Pass, say, 0.9.")
+        _check_settings(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     @property
@@ -211,6 +222,7 @@ class RMSprop(Optimizer):
         **limits: Unpack[Limits],
     ) -> None:
         super().__init__(learning_rate, **limits)
+        _check_settings(rho=rho, momentum=momentum, epsilon=epsilon)
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
 
     @property

@@ -17,11 +17,13 @@ class Progress(Callback):
     Args:
         verbose: 1 draws a bar on a terminal and prints a line an epoch elsewhere; 2 always prints a line an epoch.
         stream: Where to; standard output if None.
+        label: Put in front of each line.
     """
 
-    def __init__(self, verbose: int = 1, stream: TextIO | None = None) -> None:
+    def __init__(self, verbose: int = 1, stream: TextIO | None = None, *, label: str = "") -> None:
         super().__init__()
         self.stream = stream or sys.stdout
+        self.label = f"{label} " if label else ""
         self.bar = verbose == 1 and self.stream.isatty()
         self._epoch = 0
         self._next = 0.0
@@ -42,7 +44,7 @@ class Progress(Callback):
         if self.bar:
             self._write(text)
         else:
-            self.stream.write(f"epoch {epoch + 1}/{self.params['epochs']} {text}\n")
+            self.stream.write(f"{self.label}epoch {epoch + 1}/{self.params['epochs']} {text}\n")
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self.bar:
@@ -50,7 +52,7 @@ class Progress(Callback):
         self.stream.flush()
 
     def _write(self, text: str) -> None:
-        self.stream.write(f"\r\x1b[Kepoch {self._epoch + 1}/{self.params['epochs']} {text}")
+        self.stream.write(f"\r\x1b[K{self.label}epoch {self._epoch + 1}/{self.params['epochs']} {text}")
         self.stream.flush()
 
 

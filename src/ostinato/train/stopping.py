@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ostinato.errors import ArgumentError
-from ostinato.train.callbacks import Callback, Logs
+from ostinato.train.callbacks import Callback, Logs, say
 
 
 class EarlyStopping(Callback):
@@ -16,6 +16,7 @@ class EarlyStopping(Callback):
         monitor: Name of the figure, for example "val_loss" or "loss".
         min_delta: A smaller change is no improvement.
         patience: Epochs without improvement that are tolerated.
+        verbose: 1 writes a line when training ends.
         mode: "min", "max", or "auto": "max" for accuracies and areas under curves, else "min".
         baseline: The figure must beat this value first.
         restore_best_weights: Whether the weights of the best epoch come back at the end.
@@ -25,10 +26,11 @@ class EarlyStopping(Callback):
     def __init__(
         self,
         monitor: str = "val_loss",
-        *,
         min_delta: float = 0.0,
         patience: int = 0,
+        verbose: int = 0,
         mode: str = "auto",
+        *,
         baseline: float | None = None,
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
@@ -36,7 +38,7 @@ class EarlyStopping(Callback):
         super().__init__()
         self.monitor = monitor
         self.min_delta = abs(min_delta)
-        self.patience = patience
+        self.patience, self.verbose = patience, verbose
         self.sign = direction(mode, monitor)
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
@@ -64,6 +66,7 @@ class EarlyStopping(Callback):
         if self._wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
+            say(self.verbose, f"epoch {epoch + 1}: no better {self.monitor} since epoch {self.best_epoch + 1}, stopped")
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self._weights is not None:

@@ -1,0 +1,69 @@
+"""`ostinato fit TASK DATA`: train, evaluate, save, report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ostinato._folder import catalogue
+from ostinato._optional import require
+from ostinato.cli.options import check_target, make_task, task_options
+
+
+class Tasks(click.Group):
+    """One command a task, with the task's options."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_tasks())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        task = _tasks().get(cmd_name)
+        return None if task is None else _command(cmd_name, task)
+
+
+def _tasks() -> Any:
+    require("torch", purpose="to train a model")
+    from ostinato.tasks.base import Task
+
+    return catalogue("ostinato.tasks", Task)
+
+
+def _command(name: str, task: type[Any]) -> click.Command:
+    def run(*, data: Path, out: Path, report: Path | None, quiet: bool, **given: Any) -> None:
+        page = report or out.with_suffix(".html")
+        for target in (out, page):
+            check_target(target, source=data)
+        began = time.monotonic()
+        model = make_task(task, given)
+        model.fit(str(data), verbose=0 if quiet or not sys.stdout.isatty() else 1)
+        model.save(out)
+        model.report(page, command=shlex.join(["ostinato", *sys.argv[1:]]))
+        if not quiet:
+            click.echo(model.summary())
+            click.echo(f"\nmodel   {out}\nreport  {page}\ntime    {time.monotonic() - began:.0f} s")
+
+    summary = (task.__doc__ or "").split("\n\n")[0]
+    return click.Command(
+        name,
+        callback=run,
+        help=summary,
+        params=[
+            click.Argument(["data"], type=click.Path(path_type=Path)),
+            click.Option(["--out", "-o"], type=click.Path(path_type=Path), default=Path("model.safetensors"),
+                         show_default=True, help="Where to save the model."),
+            click.Option(["--report"], type=click.Path(path_type=Path), default=None,
+                         help="Where to write the report; beside the model, with .html, by default."),
+            click.Option(["--quiet", "-q"], is_flag=True, help="Print nothing but errors."),
+            *task_options(task),
+        ],
+    )  # fmt: skip
+
+
+@click.command(cls=Tasks)
+def command() -> None:
+    """Train a model on a file: ostinato fit TASK DATA."""

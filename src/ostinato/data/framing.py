@@ -1,0 +1,144 @@
+"""How a network sees a series, and how its output becomes a forecast again. NumPy only, so that both ends can run it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+ANCHORS = ("season", "last", "mean")
+_TINY = 1e-8
+
+
+class Frame(NamedTuple):
+    """What a network sees of one or more windows, and what turns its output back.
+
+    Args:
+        x: `[windows, length, 1]`, float32, without unit.
+        base: `[windows, horizon]`, the anchor: what is forecast if the network's output is zero.
+        spread: `[windows, 1]`, the unit of the output.
+    """
+
+    x: NDArray[np.float32]
+    base: Floats
+    spread: Floats
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Takes level, trend and season out of each window by itself, so that nothing is learned from the future.
+
+    A window is first (if `log`) taken to logarithms, so that effects multiply. Then one of three anchors is subtracted;
+    the network forecasts what is left:
+
+    - "season": the value one season before, plus the mean growth over the last season. The network sees the last
+      `length` differences to the season before.
+    - "last": the last value. The network sees the last `length` values minus it.
+    - "mean": the mean of the window. The network sees the last `length` values minus it.
+
+    Args:
+        horizon: Steps to forecast.
+        length: Steps that the network sees.
+        season: Steps in a season; 1 for none.
+        log: Whether effects multiply; all values must be positive.
+        anchor: See above.
+    """
+
+    horizon: int
+    length: int
+    season: int
+    log: bool
+    anchor: str
+
+    @property
+    def reach(self) -> int:
+        """Steps of history that a forecast needs."""
+        return self.length + (self.season if self.anchor == "season" else 0)
+
+    def into(self, values: Floats) -> Floats:
+        """Values on the scale on which effects add."""
+        return np.log(values) if self.log else values
+
+    def back(self, values: Floats) -> Floats:
+        """The inverse of `into`."""
+        return np.exp(values) if self.log else values
+
+    def frame(self, windows: Floats, spread: Floats) -> Frame:
+        """See windows as the network does.
+
+        Args:
+            windows: `[windows, reach]`, after `into`.
+            spread: `[windows]`, the unit of each window's series, from `spread`.
+        """
+        unit = spread[:, None]
+        if self.anchor == "season":
+            seen = windows[:, self.season :] - windows[:, : -self.season]
+            growth = seen[:, -self.season :].mean(1, keepdims=True)
+            ahead = np.arange(self.horizon)
+            base = windows[:, self.reach - self.season + ahead % self.season] + growth * (1 + ahead // self.season)
+            seen = seen - growth
+        else:
+            level = windows[:, -1:] if self.anchor == "last" else windows.mean(1, keepdims=True)
+            base = np.repeat(level, self.horizon, axis=1)
+            seen = windows - level
+        return Frame((seen / unit).astype(np.float32)[:, :, None], base, unit)
+
+    def target(self, frame: Frame, future: Floats) -> NDArray[np.float32]:
+        """What the network should answer: `future [windows, horizon]`, after `into`, without anchor and unit."""
+        return ((future - frame.base) / frame.spread).astype(np.float32)
+
+    def forecast(self, frame: Frame, answer: Floats) -> Floats:
+        """The network's answer `[windows, horizon, quantiles]` as values of the series."""
+        return self.back(frame.base[:, :, None] + answer * frame.spread[:, :, None])
+
+    def spread(self, values: Floats) -> float:
+        """The unit of a series: root mean square of the anchor's error inside `values [time]` (after `into`).
+
+        A series that the anchor forecasts exactly gets a unit that is tiny beside its values.
+        """
+        errors = self.errors(values)
+        size = float(np.sqrt(np.mean(errors * errors))) if errors.size else 0.0
+        return max(size, _TINY * max(float(np.abs(values).max(initial=0.0)), 1.0))
+
+    def errors(self, values: Floats) -> Floats:
+        """The anchor's errors inside `values [time]`, one after the other, from at most 500 evenly spread origins."""
+        n = len(values) - self.reach
+        if n < 1:
+            return np.zeros(0)
+        origins = np.unique(np.linspace(0, n - 1, min(n, 500)).astype(np.int64))
+        frame = self.frame(values[origins[:, None] + np.arange(self.reach)], np.ones(len(origins)))
+        at = origins[:, None] + self.reach + np.arange(self.horizon)
+        known = at < len(values)
+        errors: Floats = (values[np.minimum(at, len(values) - 1)] - frame.base)[known]
+        return errors
+
+
+def choose_log(series: Sequence[Floats], season: int) -> bool:
+    """Whether effects multiply: the spread within a season grows with the level (Guerrero 1993, for powers 0 and 1).
+
+    Args:
+        series: The training part of each series.
+        season: Steps in a season.
+    """
+    if any(float(values.min()) <= 0.0 for values in series):
+        return False
+    block = max(season, 8)
+    plain, relative = [], []
+    for values in series:
+        blocks = values[len(values) % block :].reshape(-1, block)
+        if len(blocks) < 3:
+            continue
+        level, spread = blocks.mean(1), blocks.std(1)
+        plain.append(_variation(spread))
+        relative.append(_variation(spread / level))
+    return len(plain) > 0 and bool(np.mean(relative) < np.mean(plain))
+
+
+def _variation(values: Floats) -> float:
+    mean = float(values.mean())
+    return float(values.std()) / mean if mean > 0.0 else 0.0

@@ -1,0 +1,176 @@
+"""Losses as objects: a name, a function, what its targets must be, and the spellings that Keras users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from ostinato.errors import ArgumentError
+from ostinato.losses import labels, points
+
+Function = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss and what it demands.
+
+    Args:
+        name: Its name.
+        function: (output, target) to one value per sample and step.
+        target: "numbers", "shares" (in [0, 1]), "one_hot" or "classes" (whole numbers, one axis less than the output).
+        plain: Whether the name alone says everything, so that a model file can hold it.
+    """
+
+    name: str
+    function: Function
+    target: str = "numbers"
+    plain: bool = True
+
+    def __call__(self, y: Tensor, target: Tensor) -> Tensor:
+        """One value per sample and step."""
+        return self.function(y, target)
+
+
+def MeanSquaredError() -> Loss:  # noqa: N802
+    """mean (y - target)²."""
+    return BY_NAME["mean_squared_error"]
+
+
+def MeanAbsoluteError() -> Loss:  # noqa: N802
+    """mean |y - target|."""
+    return BY_NAME["mean_absolute_error"]
+
+
+def MeanAbsolutePercentageError() -> Loss:  # noqa: N802
+    """mean 100 |y - target| / |target|."""
+    return BY_NAME["mean_absolute_percentage_error"]
+
+
+def MeanSquaredLogarithmicError() -> Loss:  # noqa: N802
+    """mean (log(1 + y) - log(1 + target))²."""
+    return BY_NAME["mean_squared_logarithmic_error"]
+
+
+def Huber(delta: float = 1.0) -> Loss:  # noqa: N802
+    """d²/2 for |d| <= delta, else delta (|d| - delta/2)."""
+    if not delta > 0.0:
+        raise ArgumentError("delta must be positive", got=repr(delta), fix="Pass, say, 1.0.")
+
+    def huber(y: Tensor, target: Tensor) -> Tensor:
+        return torch.nn.functional.huber_loss(y, target, reduction="none", delta=delta).mean(-1)
+
+    return Loss("huber", huber, plain=delta == 1.0)
+
+
+def LogCosh() -> Loss:  # noqa: N802
+    """mean log cosh(y - target)."""
+    return BY_NAME["log_cosh"]
+
+
+def Poisson() -> Loss:  # noqa: N802
+    """mean y - target log y."""
+    return BY_NAME["poisson"]
+
+
+def KLDivergence() -> Loss:  # noqa: N802
+    """sum t log(t / p)."""
+    return BY_NAME["kl_divergence"]
+
+
+def Hinge() -> Loss:  # noqa: N802
+    """mean max(1 - t y, 0)."""
+    return BY_NAME["hinge"]
+
+
+def BinaryCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.0) -> Loss:  # noqa: N802
+    """Cross-entropy of two classes.
+
+    Args:
+        from_logits: The output is a logit; no sigmoid in the last layer. The safest way.
+        label_smoothing: Targets move by this share towards 1/2.
+    """
+    s = _check_smoothing(label_smoothing)
+
+    def binary_crossentropy(y: Tensor, target: Tensor) -> Tensor:
+        t = target * (1.0 - s) + 0.5 * s
+        if from_logits:
+            return torch.nn.functional.binary_cross_entropy_with_logits(y, t, reduction="none").mean(-1)
+        return labels.binary_crossentropy(y, t)
+
+    return Loss("binary_crossentropy", binary_crossentropy, "shares", plain=not from_logits and s == 0.0)
+
+
+def CategoricalCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.0) -> Loss:  # noqa: N802
+    """Cross-entropy of one-hot classes; arguments as for `BinaryCrossentropy`."""
+    s = _check_smoothing(label_smoothing)
+
+    def categorical_crossentropy(y: Tensor, target: Tensor) -> Tensor:
+        t = target * (1.0 - s) + s / y.shape[-1]
+        return -(t * y.log_softmax(-1)).sum(-1) if from_logits else labels.categorical_crossentropy(y, t)
+
+    return Loss("categorical_crossentropy", categorical_crossentropy, "one_hot", plain=not from_logits and s == 0.0)
+
+
+def SparseCategoricalCrossentropy(*, from_logits: bool = False) -> Loss:  # noqa: N802
+    """Cross-entropy of class numbers.
+
+    Args:
+        from_logits: The outputs are logits; no softmax in the last layer.
+    """
+
+    def sparse_categorical_crossentropy(y: Tensor, target: Tensor) -> Tensor:
+        if from_logits:
+            return -y.log_softmax(-1).gather(-1, target.long()[..., None])[..., 0]
+        return labels.sparse_categorical_crossentropy(y, target)
+
+    return Loss("sparse_categorical_crossentropy", sparse_categorical_crossentropy, "classes", plain=not from_logits)
+
+
+def _check_smoothing(share: float) -> float:
+    if not 0.0 <= share < 1.0:
+        raise ArgumentError("label_smoothing must be at least 0 and below 1", got=repr(share), fix="Pass, say, 0.1.")
+    return share
+
+
+_TARGETS = {
+    "binary_crossentropy": "shares",
+    "categorical_crossentropy": "one_hot",
+    "sparse_categorical_crossentropy": "classes",
+}
+
+BY_NAME = MappingProxyType(
+    {
+        name: Loss(name, function, _TARGETS.get(name, "numbers"))
+        for name, function in (*points.FUNCTIONS.items(), *labels.FUNCTIONS.items())
+    }
+)
+"""Losses by name."""
+
+ALIASES = MappingProxyType(
+    {
+        "mse": "mean_squared_error",
+        "mae": "mean_absolute_error",
+        "mape": "mean_absolute_percentage_error",
+        "msle": "mean_squared_logarithmic_error",
+        "bce": "binary_crossentropy",
+        "kld": "kl_divergence",
+        "kullback_leibler_divergence": "kl_divergence",
+        "logcosh": "log_cosh",
+        "huber_loss": "huber",
+    }
+)
+"""Keras' other spellings."""
+
+
+def loss_named(name: str) -> Loss | None:
+    """The loss of that name in any spelling, such as "mse", "MSE" or "MeanSquaredError"; None if there is none."""
+    squeezed = name.replace("_", "").lower()
+    for key, value in (*BY_NAME.items(), *((alias, BY_NAME[full]) for alias, full in ALIASES.items())):
+        if key.replace("_", "") == squeezed:
+            return value
+    return None

@@ -1,0 +1,23 @@
+"""Reports: plain dicts in, one self-contained HTML file out. Plots need matplotlib; nothing else does."""
+
+from ostinato.report.figures import Band, Line, Plot, figure, side_by_side, svg
+from ostinato.report.forecast import ForecastReport, forecast_report
+from ostinato.report.page import Page, Section, render, write
+from ostinato.report.tables import Column, table
+
+__all__ = [
+    "Band",
+    "Column",
+    "ForecastReport",
+    "Line",
+    "Page",
+    "Plot",
+    "Section",
+    "figure",
+    "forecast_report",
+    "render",
+    "side_by_side",
+    "svg",
+    "table",
+    "write",
+]

@@ -1,0 +1,218 @@
+"""A trained forecaster: from the history of series to the quantiles of their next steps. NumPy only."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.data import Cleaning, Columns, Freq, Panel, Series, Table, read_panel
+from ostinato.data.framing import Floats, Frame, Framing
+from ostinato.errors import DataError, DataWarning
+from ostinato.maps.base import Part, Weights
+from ostinato.runtime.machine import Machine
+
+_ROWS = 4096
+
+
+def quantile_grid(level: Sequence[float]) -> list[float]:
+    """The quantiles that intervals of these levels (in per cent) need, rising, with the median in the middle."""
+    tails = sorted((1.0 - p / 100.0) / 2.0 for p in level)
+    return [round(q, 6) for q in (*tails, 0.5, *(1.0 - t for t in reversed(tails)))]
+
+
+@dataclass(frozen=True, eq=False)
+class Forecaster:
+    """Everything that a forecast needs.
+
+    Args:
+        parts: The layers of one network.
+        members: The weights of each network; their quantiles are averaged.
+        framing: How a network sees a series.
+        level: Levels of the intervals in per cent, falling: the widest first.
+        widening: `[levels]`, how much each interval widens at both ends, in the unit of the network's output.
+        label: Name of the forecast's columns.
+        known: The series of training: their units and the last steps of their histories.
+        reading: How tables are read.
+    """
+
+    parts: tuple[Part, ...]
+    members: tuple[Sequence[Weights], ...]
+    framing: Framing
+    level: tuple[float, ...]
+    widening: Floats
+    label: str
+    known: Known
+    reading: Reading
+
+    def answer(self, x: NDArray[np.float32]) -> Floats:
+        """Quantiles in the network's unit, rising, `[windows, horizon, quantiles]`, from windows `[windows, length, 1]`."""
+        n_quantiles = 2 * len(self.level) + 1
+        total = np.zeros((len(x), self.framing.horizon, n_quantiles))
+        for weights in self.members:
+            machine = Machine(self.parts, weights)
+            for first in range(0, len(x), _ROWS):
+                y, _ = machine.run(x[first : first + _ROWS])
+                total[first : first + _ROWS] += y.reshape(len(y), self.framing.horizon, n_quantiles)
+        answer = np.sort(total / len(self.members), axis=2)
+        for i, widening in enumerate(self.widening):
+            answer[:, :, i] -= widening
+            answer[:, :, n_quantiles - 1 - i] += widening
+        return np.sort(answer, axis=2)
+
+    def forecast(self, windows: Floats, spreads: Floats) -> Floats:
+        """Quantiles of the values, `[windows, horizon, quantiles]`.
+
+        Args:
+            windows: `[windows, reach]`, the last values of each history.
+            spreads: `[windows]`, the unit of each series.
+        """
+        frame: Frame = self.framing.frame(self.framing.into(windows), spreads)
+        return self.framing.forecast(frame, self.answer(frame.x))
+
+    def predict(self, source: Any = None) -> Table:
+        """The next `horizon` steps of every series, as a long table.
+
+        Args:
+            source: Histories, as `ostinato.data.read_panel` takes them; None continues the series of training.
+
+        Returns:
+            Columns: the series' name, the time, the median, and the ends of each interval.
+
+        Raises:
+            DataError: `short`, a history is shorter than the model's reach; `domain`, a value is not positive though the
+                model works on logarithms; and those of `read_panel`.
+        """
+        if source is None:
+            return self._table(self.known.ids, list(self.known.last), self.known.tails, self.known.spreads)
+        panel = source if isinstance(source, Panel) else self.read(source)
+        ids, last = panel.ids, [one.times[-1] for one in panel.series]
+        windows = np.stack([self.window(one) for one in panel.series])
+        return self._table(ids, last, windows, self.spreads(panel))
+
+    def read(self, source: Any) -> Panel:
+        """Read histories the way the model was trained on them."""
+        return read_panel(source, self.reading.columns, cleaning=self.reading.cleaning, freq=self.reading.freq)
+
+    def window(self, series: Series) -> Floats:
+        """The last `reach` values of a history, checked."""
+        if len(series) < self.framing.reach:
+            raise DataError(
+                f"a history must have at least {self.framing.reach} steps",
+                got=f"{len(series)}",
+                where=f"series {series.id!r}",
+                fix="Pass a longer history, or train with a shorter window (windows length).",
+                code="short",
+            )
+        self.check_domain(series)
+        return series.values[-self.framing.reach :]
+
+    def check_domain(self, series: Series) -> None:
+        """Raise `DataError` if the model works on logarithms and a value of `series` is not positive."""
+        bad = np.flatnonzero(series.values <= 0.0) if self.framing.log else np.zeros(0, int)
+        if len(bad):
+            raise DataError(
+                "all values must be positive, since this model works on logarithms",
+                got=f"{series.values[bad[0]]:g}",
+                where=[f"series {series.id!r}, {series.times[i]}" for i in bad[:5]],
+                count=len(bad),
+                fix="Mend the values, or train with log='no'.",
+                code="domain",
+            )
+
+    def spreads(self, panel: Panel) -> Floats:
+        """The unit of each series: that of training, or for a new series its own history's."""
+        place = {name: i for i, name in enumerate(self.known.ids)}
+        new = [one for one in panel.series if one.id not in place]
+        if new and place:
+            warnings.warn(
+                f"{len(new)} of {len(panel)} series were not in training (first: {new[0].id!r}); "
+                "their scale comes from their own history",
+                DataWarning,
+                stacklevel=3,
+            )
+        return np.array(
+            [
+                self.known.spreads[place[one.id]]
+                if one.id in place
+                else self.framing.spread(self.framing.into(one.values))
+                for one in panel.series
+            ]
+        )
+
+    def warn_if_known(self, panel: Panel, steps: int) -> None:
+        """Warn if the last `steps` steps of a series were in training: scores on them would flatter the model."""
+        place = {name: i for i, name in enumerate(self.known.ids)}
+        seen = [
+            one.id for one in panel.series
+            if one.id in place and one.times[-min(steps, len(one))] <= self.known.last[place[one.id]]
+        ]  # fmt: skip
+        if seen:
+            warnings.warn(
+                f"{len(seen)} of {len(panel)} series (first: {seen[0]!r}) have test steps that the model was trained on; "
+                "its scores there flatter it",
+                DataWarning,
+                stacklevel=3,
+            )
+
+    def columns(self) -> list[str]:
+        """Names of the forecast's columns, in the order of the quantiles."""
+        low = [f"{self.label}-lo-{p:g}" for p in self.level]
+        return [*low, self.label, *(f"{self.label}-hi-{p:g}" for p in reversed(self.level))]
+
+    def _table(self, ids: Sequence[str], last: Sequence[Any], windows: Floats, spreads: Floats) -> Table:
+        quantiles = self.forecast(windows, spreads)
+        if not np.isfinite(quantiles).all():
+            raise DataError(
+                "a forecast must be finite",
+                got="an overflow",
+                fix="The history lies far outside of what the model was trained on; train it on such data.",
+                code="overflow",
+            )
+        horizon, middle = self.framing.horizon, len(self.level)
+        freq = Freq.parse(self.reading.freq)
+        names = self.columns()
+        order = [middle, *(i for i in range(len(names)) if i != middle)]
+        return Table(
+            {
+                self.reading.columns.id or "unique_id": np.repeat(np.array(ids, dtype=object), horizon),
+                self.reading.columns.time or "ds": np.concatenate([freq.next(t, horizon) for t in last]),
+                **{names[i]: quantiles[:, :, i].reshape(-1) for i in order},
+            }
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is kept of the series of training.
+
+    Args:
+        ids: Their names.
+        spreads: `[series]`, their units.
+        tails: `[series, reach]`, their last values.
+        last: `[series]`, their last times.
+    """
+
+    ids: tuple[str, ...]
+    spreads: Floats
+    tails: Floats
+    last: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How tables of histories are read.
+
+    Args:
+        columns: Names of the columns, as they were found in training.
+        cleaning: Treatment of duplicates, gaps and missing values.
+        freq: The step of the series.
+    """
+
+    columns: Columns
+    cleaning: Cleaning
+    freq: str

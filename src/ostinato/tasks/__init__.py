@@ -1,0 +1,1 @@
+"""Tasks: one estimator each, found by the name of its file."""

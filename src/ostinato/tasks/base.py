@@ -1,0 +1,73 @@
+"""What every task has in common."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+from ostinato.errors import NotFittedError
+from ostinato.runtime.bundle import Bundle, load, save
+from ostinato.tasks.params import Params
+
+
+class Task(Params, ABC):
+    """One estimator: options are stored by the constructor, checked by `fit`, and everything learned ends in `_`.
+
+    A task's file name is its key on the command line and in model files.
+    """
+
+    @classmethod
+    @abstractmethod
+    def sample(cls) -> Any:
+        """A small made-up data set that `fit` accepts."""
+
+    @abstractmethod
+    def fit(self, data: Any, *, verbose: int = 0) -> Self:
+        """Learn from `data`."""
+
+    @abstractmethod
+    def predict(self, data: Any = None) -> Any:
+        """What the task is for."""
+
+    @abstractmethod
+    def score(self, data: Any) -> float:
+        """One figure; more is better."""
+
+    @abstractmethod
+    def report(self, path: str | os.PathLike[str] | None = None, *, command: str = "") -> str:
+        """The report as one self-contained HTML page; also written to `path`, if given."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """How good the fitted model is, in a few lines for a terminal."""
+
+    @abstractmethod
+    def explain_choices(self) -> list[dict[str, str]]:
+        """Everything that was chosen, as rows of "what", "chosen" and "why"."""
+
+    @abstractmethod
+    def to_bundle(self) -> Bundle:
+        """The fitted task as data."""
+
+    @classmethod
+    @abstractmethod
+    def from_bundle(cls, bundle: Bundle) -> Self:
+        """The task that `to_bundle` described."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted task as one model file, at once or not at all; see `docs/model-file.md`."""
+        save(path, self.to_bundle())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, sha256: str | None = None) -> Self:
+        """Read what `save` wrote; nothing in a file is ever executed."""
+        return cls.from_bundle(load(path, sha256=sha256))
+
+    def _fitted(self, name: str) -> Any:
+        value = getattr(self, name, None)
+        if value is None:
+            raise NotFittedError(
+                f"{type(self).__name__} must be fitted before it is used", got="no fit", fix="Call fit(data) first."
+            )
+        return value

@@ -1,0 +1,165 @@
+"""How a forecast is trained and calibrated, once its plan stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato.data import Panel
+from ostinato.data.framing import Floats
+from ostinato.losses.quantile import Quantile
+from ostinato.maps.base import Part
+from ostinato.metrics.conformal import widening
+from ostinato.runtime.forecaster import Forecaster, Known, Reading, quantile_grid
+from ostinato.tasks.networks import Trained, n_members, train_member
+from ostinato.tasks.forecasting.plan import Plan
+from ostinato.tasks.training import Training
+from ostinato.train.batches import Batch
+from ostinato.train.loop import Objective
+from ostinato.train.windows import WindowSamples
+
+FOLDS = 5
+_VALID_WINDOWS = 2000
+_LEAST = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastFit:
+    """Trains ensembles on parts of a panel.
+
+    Args:
+        panel: The series.
+        plan: How they are cut and seen.
+        parts: The layers of one network.
+        level: Levels of the intervals in per cent, falling.
+        training: Options.
+        verbose: As in `Forecast.fit`.
+    """
+
+    panel: Panel
+    plan: Plan
+    parts: tuple[Part, ...]
+    level: tuple[float, ...]
+    training: Training
+    verbose: int
+
+    def ensemble(self, stop: Sequence[int], *, label: str) -> tuple[Trained, ...]:
+        """Train on each series' steps before `stop`, of which the last `plan.valid` decide when to stop."""
+        reach, valid = self.plan.framing.reach, self.plan.valid
+        spans = [range(reach, n - valid) for n in stop]
+        samples = self.samples([n - valid for n in stop], spans)
+        held = self.samples(stop, [range(n - valid, n) for n in stop], unit_stop=[n - valid for n in stop])
+        count = n_members(self.training, len(samples))
+        return tuple(
+            self._train(samples, held, number=k, label=f"{label} {k + 1}/{count}") for k in range(count)
+        )
+
+    def calibrate(self, stop: Sequence[int], trained: Sequence[Trained], reading: Reading) -> tuple[Floats, str]:
+        """How much intervals must widen to hold their share, and on what that is based.
+
+        A large data set is calibrated on its validation steps. A small one has too few of them: there, five networks
+        more are trained, each without one fifth of the past (and without the windows that reach into it), and the
+        errors of all fifths count (cross-conformal prediction, Vovk 2015).
+        """
+        reach, horizon = self.plan.framing.reach, self.plan.framing.horizon
+        units = [n - self.plan.valid for n in stop]
+        folds = []
+        if len(trained) > 1:
+            for k in range(FOLDS):
+                inside, outside = [], []
+                for n in stop:
+                    first, last = (reach + (n - reach) * i // FOLDS for i in (k, k + 1))
+                    inside.append(range(first, last))
+                    outside.append([o for o in range(reach, n) if o + horizon <= first or o >= last + horizon - 1])
+                samples = self.samples(stop, outside, unit_stop=units)
+                held = self.samples(stop, inside, unit_stop=units)
+                if len(samples) >= _LEAST and len(held) > 0:
+                    net = self._train(samples, held, number=1000 + k, label=f"calibration {k + 1}/{FOLDS}")
+                    folds.append((held, (net.weights,)))
+        why = "on five parts of the past, each left out in turn"
+        if len(folds) < FOLDS:
+            held = self.samples(stop, [range(u, n) for u, n in zip(units, stop, strict=True)], unit_stop=units)
+            folds = [(held, tuple(t.weights for t in trained))]
+            why = "on the validation steps"
+        bare = self.forecaster(trained, stop, reading, np.zeros(len(self.level)))
+        low, high, target = [], [], []
+        for held, members in folds:
+            batch = held.batch(torch.arange(len(held)))
+            assert batch.weight is not None
+            known = batch.weight.numpy() > 0.0
+            answer = replace(bare, members=members).answer(batch.x.numpy())
+            low.append(answer[:, :, : len(self.level)][known])
+            high.append(answer[:, :, : -len(self.level) - 1 : -1][known])
+            target.append(batch.target.numpy().astype(np.float64)[known])
+        lows, highs, targets = np.concatenate(low), np.concatenate(high), np.concatenate(target)
+        found = [widening(lows[:, i], highs[:, i], targets, level=p / 100.0) for i, p in enumerate(self.level)]
+        return np.array(found), why
+
+    def forecaster(
+        self, trained: Sequence[Trained], stop: Sequence[int], reading: Reading, widening: Floats
+    ) -> Forecaster:
+        """The trained networks as something that forecasts, knowing each series' steps before `stop`."""
+        series = [one.between(0, n) for one, n in zip(self.panel.series, stop, strict=True)]
+        cell = self.parts[0].cell  # type: ignore[attr-defined]
+        return Forecaster(
+            parts=self.parts,
+            members=tuple(t.weights for t in trained),
+            framing=self.plan.framing,
+            level=self.level,
+            widening=widening,
+            label=type(cell).__name__,
+            known=Known(
+                self.panel.ids,
+                self.units([n - self.plan.valid for n in stop]),
+                np.stack([one.values[-self.plan.framing.reach :] for one in series]),
+                np.array([one.times[-1] for one in series]),
+            ),
+            reading=reading,
+        )
+
+    def samples(
+        self, stop: Sequence[int], spans: Sequence[Sequence[int]], *, unit_stop: Sequence[int] | None = None
+    ) -> WindowSamples:
+        """Windows of each series' steps before `stop`; units come from the steps before `unit_stop`."""
+        series = [one.between(0, n) for one, n in zip(self.panel.series, stop, strict=True)]
+        total = sum(map(len, spans))
+        return WindowSamples(
+            self.plan.framing,
+            [self.plan.framing.into(one.values) for one in series],
+            [one.observed for one in series],
+            self.units(unit_stop or stop),
+            spans=spans,
+            stride=max(1, total // _VALID_WINDOWS) if unit_stop is not None and total > 2 * _VALID_WINDOWS else 1,
+        )
+
+    def units(self, stop: Sequence[int]) -> Floats:
+        """The unit of each series, from its steps before `stop`."""
+        framing = self.plan.framing
+        return np.array(
+            [
+                framing.spread(framing.into(one.values[:n]))
+                for one, n in zip(self.panel.series, stop, strict=True)
+            ]
+        )
+
+    def _train(self, samples: WindowSamples, valid: WindowSamples, *, number: int, label: str) -> Trained:
+        quantile = Quantile(quantile_grid(self.level))
+
+        def loss(y: Tensor, batch: Batch, mask: Tensor | None) -> tuple[Tensor, float]:
+            return quantile(y, batch.target, batch.weight).mean(), float(len(y))
+
+        return train_member(
+            self.parts,
+            (self.plan.framing.length, 1),
+            samples,
+            objective=Objective(loss),
+            training=self.training,
+            number=number,
+            valid=valid,
+            verbose=self.verbose,
+            label=label,
+        )

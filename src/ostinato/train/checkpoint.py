@@ -1,0 +1,62 @@
+"""Save the model while it trains."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from ostinato.errors import ArgumentError
+from ostinato.train.callbacks import Callback, Logs, say
+from ostinato.train.stopping import direction, monitored
+
+
+class ModelCheckpoint(Callback):
+    """Saves the model after epochs, with `model.save`.
+
+    Args:
+        filepath: The file; "{epoch}" and names of figures in braces are filled in, as in "best-{val_loss:.3f}.st".
+        monitor: Name of the figure that says which model is better.
+        verbose: 1 writes a line at each save.
+        save_best_only: Save only when the figure improves; otherwise after every epoch.
+        save_weights_only: Save with `model.save_weights`.
+        mode: "min", "max" or "auto", as in `EarlyStopping`.
+        initial_value_threshold: The figure must beat this value first.
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        *,
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.filepath = os.fspath(filepath)
+        self.monitor, self.verbose = monitor, verbose
+        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
+        self.sign = direction(mode, monitor)
+        self.best = math.inf if initial_value_threshold is None else self.sign * initial_value_threshold
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.save_best_only:
+            value = self.sign * monitored(logs, self.monitor)
+            if not value < self.best:
+                return
+            self.best = value
+        try:
+            path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
+        except (KeyError, ValueError, IndexError) as error:
+            raise ArgumentError(
+                f"filepath must name epoch or figures in braces: {', '.join(logs or {})}",
+                got=repr(self.filepath),
+                fix="Pass validation data for figures that begin with val_, or remove the name.",
+            ) from error
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+        say(self.verbose, f"epoch {epoch + 1}: saved {path}")
