@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ostinato import errors, layers
     from ostinato.errors import OstinatoError, OstinatoWarning
     from ostinato.layers.seeds import set_random_seed
-    from ostinato.models.saving import load_model
+    from ostinato.models.loading import load_model
     from ostinato.models.sequential import Sequential
     from ostinato.tasks.forecast import Forecast
 
@@ -20,7 +20,7 @@ _HOMES = {
     "OstinatoError": "ostinato.errors",
     "OstinatoWarning": "ostinato.errors",
     "Sequential": "ostinato.models.sequential",
-    "load_model": "ostinato.models.saving",
+    "load_model": "ostinato.models.loading",
     "set_random_seed": "ostinato.layers.seeds",
 }
 _ROOMS = ("errors", "layers")

@@ -1,7 +1,7 @@
 """Our layers against Keras' numbers, with Keras' weights.
 
-Both are float32; the judge is our formula in float64. Keras must lie within the rounding errors of a few dozen operations
-of it (else the formulas differ), and our float32 may err twice as much as Keras' does.
+Both are float32; the judge is our formula in float64. Keras must lie within the rounding errors of a few dozen
+operations of it (else the formulas differ), and our float32 may err twice as much as Keras' does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EPS = 2.0**-23
 
 
 def _gru(arrays, reset_after):
-    """Keras' gates are z, r, h; ours r, z, n. In the published GRU our z weighs the new state: sigmoid(-a) = 1 - sigmoid(a)."""
+    """Keras' gates are z, r, h, ours r, z, n; in the published GRU our z weighs the new state, so z is negated."""
     sign = 1.0 if reset_after else -1.0
 
     def reorder(a):

@@ -31,7 +31,7 @@ EXAMPLES: list[tuple[Map, Shape]] = [
     (Conv1D(3, 2, padding="causal", dilation_rate=2), SEQUENCE),
     (Conv1D(3, 1), SEQUENCE),
     (Dense(3), SEQUENCE),
-    (Dense(3, "gelu", use_bias=False), (4,)),
+    (Dense(3, "silu", use_bias=False), (4,)),
     (Dropout(0.5), SEQUENCE),
     (Dropout(0.5, over_time=True), SEQUENCE),
     (Embedding(7, 3), (6,)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -72,11 +71,6 @@ def silu(xp: Any, x: Array) -> Array:
     return x * xp.sigmoid(x)
 
 
-def gelu(xp: Any, x: Array) -> Array:
-    """The tanh form of GELU (Hendrycks & Gimpel 2016, eq. 2)."""
-    return 0.5 * x * (1.0 + xp.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
-
-
 def exponential(xp: Any, x: Array) -> Array:
     """f(x) = exp(x)."""
     return xp.exp(x)
@@ -94,7 +88,7 @@ FUNCTIONS: MappingProxyType[str, Function] = MappingProxyType(
     {
         f.__name__: f
         for f in (
-            linear, relu, relu6, leaky_relu, tanh, sigmoid, hard_sigmoid, softplus, softsign, elu, selu, silu, gelu,
+            linear, relu, relu6, leaky_relu, tanh, sigmoid, hard_sigmoid, softplus, softsign, elu, selu, silu,
             exponential, softmax,
         )
     }

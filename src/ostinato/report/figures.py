@@ -84,8 +84,7 @@ class Plot:
         lines: In the order of the legend; drawn above the bands, the thin ones on top, so that none hides another.
         bands: Drawn in order, the wide ones first.
         marks: Places on the x axis with a dotted upright line.
-        y_name: What the y axis measures, with its unit.
-        x_name: What the x axis measures.
+        axes: What the x and the y axis measure, with units.
         caption: Plain text under the plot.
         heading: Plain text above the plot.
         from_zero: Start the y axis at 0.
@@ -95,8 +94,7 @@ class Plot:
     lines: tuple[Line, ...]
     bands: tuple[Band, ...] = ()
     marks: tuple[object, ...] = ()
-    y_name: str = ""
-    x_name: str = ""
+    axes: tuple[str, str] = ("", "")
     caption: str = ""
     heading: str = ""
     from_zero: bool = False
@@ -120,9 +118,9 @@ def figure(plot: Plot, *, wide: bool = True) -> str:
     parts = [
         f"<h3>{escape(plot.heading)}</h3>" if plot.heading else "",
         _legend(plot),
-        f'<div class="axis y">{escape(plot.y_name)}</div>' if plot.y_name else "",
+        f'<div class="axis y">{escape(plot.axes[1])}</div>' if plot.axes[1] else "",
         drawings,
-        f'<div class="axis x">{escape(plot.x_name)}</div>' if plot.x_name else "",
+        f'<div class="axis x">{escape(plot.axes[0])}</div>' if plot.axes[0] else "",
         f"<figcaption>{escape(plot.caption)}</figcaption>" if plot.caption else "",
     ]
     return "<figure>" + "\n".join(part for part in parts if part) + "</figure>"

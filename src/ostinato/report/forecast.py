@@ -218,8 +218,7 @@ def _forecast(series: SeriesForecast, *, unit: str, time: str) -> Plot:
         label=f"Forecast of {series['id']}",
         lines=(past, middle),
         bands=_bands(future, series["bands"], named=True),
-        y_name=unit,
-        x_name=time,
+        axes=(time, unit),
         caption=caption,
         heading=str(series["id"]),
     )
@@ -240,8 +239,7 @@ def _backtest(series: SeriesBacktest, *, unit: str, time: str) -> Plot:
         lines=tuple(lines),
         bands=tuple(bands),
         marks=tuple(marks),
-        y_name=unit,
-        x_name=time,
+        axes=(time, unit),
         heading=str(series["id"]),
     )
 
@@ -270,8 +268,7 @@ def _by_horizon(errors: Mapping[str, Sequence[float]], *, own: str, unit: str) -
     plot = Plot(
         label="Mean absolute error by steps ahead",
         lines=tuple(lines),
-        y_name=f"mean absolute error ({unit})",
-        x_name="steps ahead",
+        axes=("steps ahead", f"mean absolute error ({unit})"),
         from_zero=True,
     )
     return figure(plot)
@@ -291,8 +288,7 @@ def _training(training: Training) -> str:
         label="Loss by epoch",
         lines=tuple(lines),
         marks=(best,),
-        y_name="loss",
-        x_name="epoch",
+        axes=("epoch", "loss"),
         caption=f"{training['epochs']} epochs; the weights after epoch {best} (dotted line) were kept.",
     )
     return figure(plot)

@@ -117,12 +117,12 @@ def train(
         call(logs)
     for epoch in epochs:
         for call in hooks.epoch_begin:
-            call(epoch)
+            call(epoch, {})
         running = Running(objective)
         stack.train()
         for number, index in enumerate(order.epoch(len(samples), epoch)):
             for call in hooks.batch_begin:
-                call(number)
+                call(number, {})
             batch = samples.batch(index)
             stack.noise.step = epoch * steps + number
             y, mask, _ = stack.run(batch.x, mask=batch.mask)
@@ -130,7 +130,7 @@ def train(
             if objective.penalty is not None:
                 loss = loss + objective.penalty()
             loss.backward()  # type: ignore[no-untyped-call]
-            value = float(loss.detach())
+            value = loss.item()
             if not math.isfinite(value):
                 _stop(stack, flat, optimizer, good, batch, epoch=epoch, number=number, value=value)
             optimizer.step(flat)
