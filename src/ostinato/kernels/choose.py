@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -92,10 +92,11 @@ def scan(
 def watched(context: Context, seen: dict[str, Choice]) -> Context:
     """`context` with a scan that notes its choices in `seen`, by the cell's class name."""
 
-    def note(cell: Cell, w: Weights, x: Tensor, state: States, **options: Tensor | bool | None) -> object:
-        call = Call(cell, w, x, state, **options)  # type: ignore[arg-type]
+    def note(cell: Cell, w: Weights, x: Tensor, state: States, **options: Any) -> tuple[Tensor, States]:
+        call = Call(cell, w, x, state, **options)
         check(call)
         seen[type(cell).__name__] = choose(call)
-        return context.scan(cell, w, x, state, **options)
+        result: tuple[Tensor, States] = context.scan(cell, w, x, state, **options)
+        return result
 
     return context._replace(scan=note)
