@@ -14,7 +14,7 @@ from ostinato.maps.base import Array, State, Weight
 class Cell(ABC):
     """s_t = f(s_{t-1}, x_t): subclasses write `gates`, `states` and `step`, and get everything else.
 
-    The input part a_t = x_t W + b does not depend on the state, so it is computed for all steps at once, outside. `step`
+    The input part a_t = x_t W + b does not depend on the state, so it is computed for all steps at once outside. `step`
     adds the recurrent part. Weights are `W [features, gates · units]`, `U [units, gates · units]` and one bias a gate,
     `b [gates · units]`; a formula that needs more names them in `extra`.
 
@@ -36,11 +36,11 @@ class Cell(ABC):
 
     def check(self) -> None:
         """Check the cell's own options; called once, when the cell is made."""
-        return None
+        return
 
     @abstractmethod
     def step(self, xp: Any, a: Array, U: Array, state: State, **extra: Array) -> State:
-        """One step: `a [batch, gates · units]`, `U [units, gates · units]`, states `[batch, units]`, new states back."""
+        """One step: `a [batch, gates · units]`, `U [units, gates · units]`, states `[batch, units]`; new states back."""
 
     def extra(self) -> dict[str, Weight]:
         """Further recurrent weights by name, which `step` gets as keywords."""

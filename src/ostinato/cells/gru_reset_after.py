@@ -14,7 +14,7 @@ from ostinato.maps.base import Array, State, Weight
 class GRUResetAfter(Cell):
     """h_t = z h_{t-1} + (1 - z) h~ with h~ = tanh(x_t W_n + b_n + r (h_{t-1} U_n + b_rec_n)) and r, z = sigmoid(…).
 
-    The reset gate acts after the recurrent product, which therefore needs a bias of its own, and z weighs the old state.
+    The reset gate acts after the recurrent product, which so needs a bias of its own, and z weighs the old state.
 
     Args:
         units: Size of h.

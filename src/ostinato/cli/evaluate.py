@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ostinato._optional import require
-from ostinato.cli.options import check_target
+from ostinato.cli.options import TABLES, check_target
 from ostinato.data import write_table
 
 
@@ -19,7 +19,7 @@ from ostinato.data import write_table
 def command(model: Path, data: Path, out: Path | None, sha256: str | None) -> None:
     """Forecast the last steps of the series in DATA from many origins, beside naive rivals."""
     if out is not None:
-        check_target(out, source=data)
+        check_target(out, model, data, endings=TABLES)
     require("torch", purpose="to evaluate a model")
     from ostinato.tasks.forecast import Forecast
 

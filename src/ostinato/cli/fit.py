@@ -27,7 +27,8 @@ class Tasks(click.Group):
 
 
 def _tasks() -> Any:
-    require("torch", purpose="to train a model")
+    for package in ("torch", "matplotlib"):
+        require(package, purpose="to train a model and draw its report")
     from ostinato.tasks.base import Task
 
     return catalogue("ostinato.tasks", Task)
@@ -35,9 +36,9 @@ def _tasks() -> Any:
 
 def _command(name: str, task: type[Any]) -> click.Command:
     def run(*, data: Path, out: Path, report: Path | None, quiet: bool, **given: Any) -> None:
+        check_target(out, data)
         page = report or out.with_suffix(".html")
-        for target in (out, page):
-            check_target(target, source=data)
+        check_target(page, data, out)
         began = time.monotonic()
         model = make_task(task, given)
         model.fit(str(data), verbose=0 if quiet or not sys.stdout.isatty() else 1)

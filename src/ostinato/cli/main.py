@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
+import shlex
 import sys
 import warnings
 from types import TracebackType
@@ -15,6 +17,7 @@ from ostinato.errors import OstinatoError
 from ostinato.version import __version__
 
 _OWN = {"main", "options"}
+_PYTHON = re.compile(r"""\b(?!freq=)([a-z]\w*)=("[^"]*"|'[^']*'|\([^()]*\)|-?[\w.]+)""")
 
 
 class Verbs(click.Group):
@@ -39,7 +42,7 @@ def group(*, debug: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; errors end with one line on standard error and exit code 2, with a trace only on --debug."""
+    """Run the command line; errors end with one line on stderr and exit code 2, with a trace on --debug only."""
     debug = "--debug" in sys.argv[1:]
     if debug:
         sys.argv.remove("--debug")
@@ -51,24 +54,65 @@ def main() -> None:
     except click.exceptions.Abort:
         click.echo("ostinato: interrupted", err=True)
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        help_of = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "ostinato"
+        click.echo(f"ostinato: [argument] {_line(error.format_message())} See {help_of} --help.", err=True)
+        sys.exit(2)
     except OstinatoError as error:
         if debug:
             raise
-        click.echo(f"ostinato: {error}", err=True)
+        verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        click.echo(f"ostinato: {_line(str(in_flags(error, verb=verb)))}", err=True)
         sys.exit(2)
+    except OSError as error:
+        if debug:
+            raise
+        place = f" at {error.filename}" if error.filename else ""
+        click.echo(f"ostinato: [file] the operating system refused: {error.strerror or error}{place}.", err=True)
+        sys.exit(2)
+
+
+def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:
+    """The same error with its advice in the words of the command line: `gaps="fill"` becomes `--gaps fill`.
+
+    Args:
+        error: What a function of ostinato raised.
+        verb: The command; only `fit` has these options, so that the others point to it.
+    """
+    after = "" if verb == "fit" else " to fit"
+    rule, fix = (_PYTHON.sub(lambda match: _flag(match) + after, text) for text in (error.rule, error.fix))
+    return OstinatoError(
+        rule,
+        got=error.got,
+        fix=fix,
+        where=error.where,
+        count=error.count,
+        code=error.code,
+    )
+
+
+def _flag(match: re.Match[str]) -> str:
+    value = match[2].strip("\"'()").replace(", ", ",")
+    shown = "$'\\t'" if value == "\\t" else shlex.quote(value)
+    return f"--{match[1].replace('_', '-')} {shown}"
+
+
+def _line(text: str) -> str:
+    """Text of several lines as one."""
+    return " ".join(text.split())
 
 
 def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         click.echo("ostinato: interrupted", err=True)
         return
-    click.echo(f"ostinato: a fault of ostinato itself ({kind.__name__}: {error}). Run again with --debug for its trace.",
-               err=True)  # fmt: skip
+    what = f"{kind.__name__}: {error}"
+    click.echo(f"ostinato: a fault of ostinato itself ({what}). Run again with --debug for its trace.", err=True)
 
 
 def _warn(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
     if issubclass(category, UserWarning):
-        click.echo(f"ostinato: note: {message}", err=True)
+        click.echo(f"ostinato: note: {_line(str(message))}", err=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ostinato.errors import ModelFileError
+from ostinato.errors import ArgumentError
+
+TABLES = (".csv", ".parquet")
+"""How the name of a table that is written may end."""
 
 
 def task_options(task: type[Any]) -> list[click.Option]:
@@ -22,7 +26,7 @@ def task_options(task: type[Any]) -> list[click.Option]:
         for name in names:
             default = next(f.default for f in fields(owner) if f.name == name)
             kind, shown = _kind(default)
-            text = texts.get(name, "") + (f"  [default: {shown}]" if shown else "")
+            text = f"{texts.get(name, '')}  [default: {shown}]"
             options.append(click.Option([f"--{name.replace('_', '-')}"], default=None, type=kind, help=text))
     return options
 
@@ -40,24 +44,48 @@ def make_task(task: type[Any], given: dict[str, Any]) -> Any:
     return task(**own)
 
 
-def check_target(path: Path, *, source: Path | None = None) -> None:
-    """Raise `ModelFileError` before any work is done if `path` cannot be written, or is the file that is read."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ModelFileError(
+def check_target(path: Path, *others: Path | None, endings: tuple[str, ...] = ()) -> None:
+    """Raise `ArgumentError` before any work is done if an output cannot be written, or is one of the other files.
+
+    Args:
+        path: Where to write.
+        others: Files that are read or written as well.
+        endings: How the name must end; any way if empty.
+    """
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir():
+        raise ArgumentError(
             "the output must be a file in a folder that exists",
-            got=str(path),
-            fix="Make the folder, or choose another path.",
+            got=f"the folder {str(path)!r}" if path.is_dir() else repr(str(path)),
+            fix="Add a file name." if path.is_dir() else "Make the folder, or choose another path.",
             code="write",
         )
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise ModelFileError(
-            "the output must be another file than the data", got=str(path), fix="Choose another path.", code="write"
+    if not os.access(folder, os.W_OK):
+        raise ArgumentError(
+            "the output must be in a folder that may be written to",
+            got=repr(str(folder)),
+            fix="Choose another folder, or change its permissions.",
+            code="write",
         )
+    if endings and path.suffix.lower() not in endings:
+        raise ArgumentError(
+            f"the output must end in {' or '.join(endings)}", got=repr(path.name), fix="Rename it.", code="extension"
+        )
+    for other in others:
+        if other is not None and (
+            path.absolute() == other.absolute() or (path.exists() and other.exists() and path.samefile(other))
+        ):
+            raise ArgumentError(
+                "every output must be a file of its own",
+                got=f"{str(path)!r} twice",
+                fix="Choose another path.",
+                code="write",
+            )
 
 
 def _owners(task: type[Any]) -> list[tuple[type[Any], list[str]]]:
     own = [f.name for f in fields(task) if not is_dataclass(f.default)]
-    nested = [type(f.default) for f in fields(task) if f.default is not MISSING and is_dataclass(f.default)]
+    nested: list[type[Any]] = [type(f.default) for f in fields(task) if is_dataclass(f.default)]
     return [(task, own), *((owner, [f.name for f in fields(owner)]) for owner in nested)]
 
 
@@ -68,12 +96,16 @@ def _kind(default: Any) -> tuple[Any, str]:
         return _numbers(int), str(default)
     if isinstance(default, float):
         return float, f"{default:g}"
-    return str, str(default) if default is not None else ""
+    return str, str(default).lower()
 
 
 def _numbers(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
-        parts = [kind(part) for part in text.split(",")]
+        try:
+            parts = [kind(part) for part in text.split(",")]
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise click.BadParameter(f"{text!r} is not {what}, nor several with commas between them.") from None
         return parts[0] if len(parts) == 1 and kind is int else tuple(parts)
 
     parse.__name__ = "number" if kind is int else "numbers"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import check_target
+from ostinato.cli.options import TABLES, check_target
 from ostinato.data import write_table
 from ostinato.errors import ModelFileError
 from ostinato.runtime import Forecaster, load
@@ -23,7 +23,7 @@ def command(model: Path, data: Path | None, out: Path | None, sha256: str | None
     Continues the series in DATA, read as in training, or without DATA those that the model was trained on.
     """
     if out is not None:
-        check_target(out, source=data)
+        check_target(out, model, data, endings=TABLES)
     forecaster = load(model, sha256=sha256)
     if not isinstance(forecaster, Forecaster):
         raise ModelFileError(

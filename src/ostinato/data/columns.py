@@ -1,4 +1,4 @@
-"""Which column of a table is the time, which names the series, which holds the values."""
+"""Which column of a table is the time, which names the series, which holds the values; and the step of the times."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ class Columns:
         time: Column with the times.
         target: Column with the values.
         time_format: A `strptime` pattern for times that are not in ISO form, for example "%d/%m/%Y".
+        freq: The step, such as "MS", "h", "15min"; None takes the most common step.
     """
 
     id: str | None = None
     time: str | None = None
     target: str | None = None
     time_format: str | None = None
+    freq: str | None = None
 
 
 class Roles(NamedTuple):

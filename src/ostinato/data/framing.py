@@ -1,4 +1,4 @@
-"""How a network sees a series, and how its output becomes a forecast again. NumPy only, so that both ends can run it."""
+"""How a network sees a series, and how its output becomes a forecast again. NumPy only, so that both ends run it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 ANCHORS = ("season", "last", "mean")
 _TINY = 1e-8
+_ZERO = 1e-30
+_CLEARLY = 0.9
 
 
 class Frame(NamedTuple):
@@ -99,11 +101,13 @@ class Framing:
     def spread(self, values: Floats) -> float:
         """The unit of a series: root mean square of the anchor's error inside `values [time]` (after `into`).
 
-        A series that the anchor forecasts exactly gets a unit that is tiny beside its values.
+        A series that the anchor forecasts exactly gets a unit that is tiny beside its values; values below 1e-30 count
+        as zeros.
         """
         errors = self.errors(values)
         size = float(np.sqrt(np.mean(errors * errors))) if errors.size else 0.0
-        return max(size, _TINY * max(float(np.abs(values).max(initial=0.0)), 1.0))
+        top = float(np.abs(values).max(initial=0.0))
+        return max(size, _TINY * (top if top > _ZERO and not self.log else max(top, 1.0)))
 
     def errors(self, values: Floats) -> Floats:
         """The anchor's errors inside `values [time]`, one after the other, from at most 500 evenly spread origins."""
@@ -121,6 +125,8 @@ class Framing:
 def choose_log(series: Sequence[Floats], season: int) -> bool:
     """Whether effects multiply: the spread within a season grows with the level (Guerrero 1993, for powers 0 and 1).
 
+    Logarithms must make it at least a tenth more even, since a series of one level fits both equally well.
+
     Args:
         series: The training part of each series.
         season: Steps in a season.
@@ -136,7 +142,7 @@ def choose_log(series: Sequence[Floats], season: int) -> bool:
         level, spread = blocks.mean(1), blocks.std(1)
         plain.append(_variation(spread))
         relative.append(_variation(spread / level))
-    return len(plain) > 0 and bool(np.mean(relative) < np.mean(plain))
+    return len(plain) > 0 and bool(np.mean(relative) < _CLEARLY * np.mean(plain))
 
 
 def _variation(values: Floats) -> float:

@@ -51,7 +51,7 @@ def read_panel(
         source: Where the series are.
         columns: Column names and the form of times.
         cleaning: What to do with missing values, duplicates and gaps; by default all three are errors.
-        freq: The step, such as "MS", "h", "15min"; None takes the most common step.
+        freq: The step, instead of `columns.freq`.
 
     Raises:
         DataError: The data break a rule; `code` says which one, `where` gives lines, series, times or columns.
@@ -64,6 +64,7 @@ def read_panel(
         (('north', 'south'), 'MS', [3.0, 3.0, 5.0])
     """
     cleaning.check()
+    freq = freq or columns.freq
     step = Freq.parse(freq) if isinstance(freq, str) else freq
     array = _as_array(source)
     utc = False

@@ -1,4 +1,4 @@
-"""What a kernel is. The base class is the reference: what a kernel does not override is computed by the plain formula."""
+"""What a kernel is. The base class is the reference: what a kernel does not override the plain formula computes."""
 
 from __future__ import annotations
 

@@ -17,10 +17,7 @@ from ostinato.kernels.base import Call, Kernel, States, check
 from ostinato.maps.base import Context, Weights
 
 KERNELS = MappingProxyType(
-    {
-        name: cls()
-        for name, cls in sorted(catalogue("ostinato.kernels", Kernel).items(), key=lambda item: -item[1].rank)
-    }
+    {name: cls() for name, cls in sorted(catalogue("ostinato.kernels", Kernel).items(), key=lambda item: -item[1].rank)}
 )
 """All kernels by name, best first."""
 
@@ -36,7 +33,7 @@ class Choice(NamedTuple):
 
 @contextmanager
 def force(name: str) -> Iterator[None]:
-    """Within the block all recurrent layers use the kernel `name`; a call that it cannot compute raises `KernelError`."""
+    """In the block all recurrent layers use the kernel `name`; a call that it cannot compute raises `KernelError`."""
     if name not in KERNELS:
         raise ArgumentError(
             f"kernel must be one of {', '.join(KERNELS)}", got=repr(name), fix="Choose a name from the list."

@@ -20,7 +20,7 @@ class Quantile:
     def __init__(self, quantiles: Sequence[float]) -> None:
         if not quantiles or any(not 0.0 < q < 1.0 for q in quantiles):
             raise ArgumentError(
-                "quantiles must be numbers between 0 and 1", got=repr(list(quantiles)), fix="Pass, say, [0.1, 0.5, 0.9]."
+                "quantiles must be numbers between 0 and 1", got=repr(list(quantiles)), fix="Pass [0.1, 0.5, 0.9]."
             )
         self.quantiles = torch.tensor(list(quantiles))
 

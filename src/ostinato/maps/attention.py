@@ -34,7 +34,7 @@ class Attention(Map):
     """Attention of a sequence over itself: each step's query is compared with all steps, or one learned query with all.
 
     Args:
-        query: "self" gives a sequence of the same length (Keras' `Attention()([x, x])`); "learned" gives one vector, the
+        query: "self" gives a sequence of the same length (Keras' `Attention()([x, x])`); "learned" gives a vector, the
             average of the states weighted by a learned query, which is what a classifier over states wants.
         use_scale: Whether the scores are multiplied by a learned number (starts at 1).
     """

@@ -1,7 +1,7 @@
-"""What every layer below the torch line is: a frozen description that computes on whatever array namespace it is handed.
+"""What every layer below the torch line is: a frozen description that computes on the array namespace it is handed.
 
-A `Part` holds options, never numbers: its weights are passed in, so that NumPy (the runtime) and torch (training) run the
-same formula. Shapes are written without the batch axis, `None` stands for an open length: `(None, 8)` is a sequence of
+A `Part` holds options, never numbers: its weights are passed in, so that NumPy (the runtime) and torch (training) run
+the same formula. Shapes are written without the batch axis, `None` stands for an open length: `(None, 8)` is a sequence of
 any length with 8 features.
 """
 
@@ -43,7 +43,7 @@ class Context(NamedTuple):
 
 
 class Out(NamedTuple):
-    """What a part returns: values, the mask that belongs to them `[batch, time]` (True = real) or None, final states."""
+    """What a part returns: values, their mask `[batch, time]` (True = real) or None, and final states."""
 
     y: Array
     mask: Array | None

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import array_api_compat.numpy
 import numpy as np
 
 from ostinato.maps.base import Context
@@ -17,7 +16,7 @@ class Namespace:
     """A standard array namespace with a `sigmoid` of its own.
 
     Args:
-        standard: A module of array-api-compat.
+        standard: A module that follows the standard.
         sigmoid: 1 / (1 + exp(-x)) for its arrays, without overflow.
     """
 
@@ -35,7 +34,8 @@ def _sigmoid(x: Any) -> Any:
     return 0.5 * np.tanh(0.5 * x) + 0.5
 
 
-NUMPY = Namespace(array_api_compat.numpy, _sigmoid)
+NUMPY = Namespace(np, _sigmoid)
+"""NumPy 2 follows the standard by itself."""
 
 
 def scan(cell: Any, w: Any, x: Any, state: Any, **options: Any) -> Any:

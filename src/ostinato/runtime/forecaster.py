@@ -12,17 +12,44 @@ from numpy.typing import NDArray
 
 from ostinato.data import Cleaning, Columns, Freq, Panel, Series, Table, read_panel
 from ostinato.data.framing import Floats, Frame, Framing
-from ostinato.errors import DataError, DataWarning
+from ostinato.errors import ArgumentError, DataError, DataWarning
 from ostinato.maps.base import Part, Weights
 from ostinato.runtime.machine import Machine
+
+LEAST_LEVEL = 0.01
+"""Levels of intervals are at least this far from 0 and from 100 per cent."""
 
 _ROWS = 4096
 
 
 def quantile_grid(level: Sequence[float]) -> list[float]:
     """The quantiles that intervals of these levels (in per cent) need, rising, with the median in the middle."""
-    tails = sorted((1.0 - p / 100.0) / 2.0 for p in level)
+    tails = sorted((100.0 - p) / 200.0 for p in level)
     return [round(q, 6) for q in (*tails, 0.5, *(1.0 - t for t in reversed(tails)))]
+
+
+def band_names(label: str, level: Sequence[float]) -> list[str]:
+    """Names of a forecast's columns, in the order of the quantiles; `level` is falling."""
+    return [*(f"{label}-lo-{p:g}" for p in level), label, *(f"{label}-hi-{p:g}" for p in reversed(level))]
+
+
+def check_names(columns: Columns, label: str, level: Sequence[float]) -> None:
+    """Raise `ArgumentError` if two columns of a forecast or of an evaluation would have one name."""
+    names = [columns.id or "unique_id", columns.time or "ds", "cutoff", "y", *band_names(label, level)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ArgumentError(
+            "the columns of a forecast must have different names",
+            got=", ".join(f"{name!r} twice" for name in twice[:5]),
+            fix="Rename the column of the data, or pass other levels.",
+        )
+
+
+def check_future(freq: Freq, last: NDArray[Any], horizon: int) -> None:
+    """Raise `DataError` if no `horizon` steps can follow one of the times `last [series]`."""
+    off = last[freq.split(last).residue == -1]
+    for moment in (last.min(), last.max(), *off[:1]):
+        freq.next(moment, horizon)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +77,7 @@ class Forecaster:
     reading: Reading
 
     def answer(self, x: NDArray[np.float32]) -> Floats:
-        """Quantiles in the network's unit, rising, `[windows, horizon, quantiles]`, from windows `[windows, length, 1]`."""
+        """Quantiles in the network's unit, rising, `[windows, horizon, quantiles]`, from `x [windows, length, 1]`."""
         n_quantiles = 2 * len(self.level) + 1
         total = np.zeros((len(x), self.framing.horizon, n_quantiles))
         for weights in self.members:
@@ -70,9 +97,21 @@ class Forecaster:
         Args:
             windows: `[windows, reach]`, the last values of each history.
             spreads: `[windows]`, the unit of each series.
+
+        Raises:
+            DataError: `overflow`, a forecast is too large for a number.
         """
-        frame: Frame = self.framing.frame(self.framing.into(windows), spreads)
-        return self.framing.forecast(frame, self.answer(frame.x))
+        with np.errstate(over="ignore", invalid="ignore"):
+            frame: Frame = self.framing.frame(self.framing.into(windows), spreads)
+            quantiles = self.framing.forecast(frame, self.answer(frame.x))
+        if not np.isfinite(quantiles).all():
+            raise DataError(
+                "a forecast must be finite",
+                got="an overflow",
+                fix="The history lies far outside of what the model was trained on; train it on such data.",
+                code="overflow",
+            )
+        return quantiles
 
     def predict(self, source: Any = None) -> Table:
         """The next `horizon` steps of every series, as a long table.
@@ -84,8 +123,8 @@ class Forecaster:
             Columns: the series' name, the time, the median, and the ends of each interval.
 
         Raises:
-            DataError: `short`, a history is shorter than the model's reach; `domain`, a value is not positive though the
-                model works on logarithms; and those of `read_panel`.
+            DataError: `short`, a history is shorter than the model's reach; `domain`, a value is not positive though
+                the model works on logarithms; and those of `read_panel`.
         """
         if source is None:
             return self._table(self.known.ids, list(self.known.last), self.known.tails, self.known.spreads)
@@ -153,29 +192,21 @@ class Forecaster:
         ]  # fmt: skip
         if seen:
             warnings.warn(
-                f"{len(seen)} of {len(panel)} series (first: {seen[0]!r}) have test steps that the model was trained on; "
-                "its scores there flatter it",
+                f"{len(seen)} of {len(panel)} series (first: {seen[0]!r}) have test steps that the model was trained "
+                "on; its scores there flatter it",
                 DataWarning,
                 stacklevel=3,
             )
 
     def columns(self) -> list[str]:
         """Names of the forecast's columns, in the order of the quantiles."""
-        low = [f"{self.label}-lo-{p:g}" for p in self.level]
-        return [*low, self.label, *(f"{self.label}-hi-{p:g}" for p in reversed(self.level))]
+        return band_names(self.label, self.level)
 
     def _table(self, ids: Sequence[str], last: Sequence[Any], windows: Floats, spreads: Floats) -> Table:
         quantiles = self.forecast(windows, spreads)
-        if not np.isfinite(quantiles).all():
-            raise DataError(
-                "a forecast must be finite",
-                got="an overflow",
-                fix="The history lies far outside of what the model was trained on; train it on such data.",
-                code="overflow",
-            )
         horizon, middle = self.framing.horizon, len(self.level)
         freq = Freq.parse(self.reading.freq)
-        names = self.columns()
+        names = band_names(self.label, self.level)
         order = [middle, *(i for i in range(len(names)) if i != middle)]
         return Table(
             {

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from ostinato.data import Cleaning, Columns, Freq
-from ostinato.data.framing import ANCHORS, Framing
+from ostinato.data.framing import Framing
 from ostinato.errors import ModelFileError, OstinatoError
+from ostinato.maps.dense import Dense
 from ostinato.runtime.bundle import Bundle
-from ostinato.runtime.forecaster import Forecaster, Known, Reading
+from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, Known, Reading, check_future, check_names
 from ostinato.runtime.machine import stacked, unstacked
-from ostinato.runtime.manifest import FORMAT, Manifest, to_spec
+from ostinato.runtime.manifest import FORMAT, LARGEST, Manifest, Size, to_spec
+from ostinato.runtime.refusal import quote, reason
+from ostinato.scans.recurrent import Recurrent
 
 TASK = "forecast"
 TENSORS = {"spreads": 1, "tails": 2, "last": 1, "widening": 1, "ids": 1}
 """Names and numbers of axes of the tensors that a forecaster stores beside its weights."""
 
-_GIVEN = re.compile(r"(training|windows)_[a-z_]{1,32}")
+_FIRST = int(np.datetime64("0001-01-01", "us").astype(np.int64))
+
+Whole = Annotated[int, Meta(ge=0, le=LARGEST)]
+Positive = Annotated[float, Meta(ge=0.0, le=1.7e308)]
+Level = Annotated[float, Meta(ge=LEAST_LEVEL, le=100.0 - LEAST_LEVEL)]
+Mark = Annotated[str, Meta(min_length=1, max_length=1)]
 
 
 class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The settings of a fitted forecaster, one by one."""
+    """The settings of a fitted forecaster, and the options of its training, so that it can be trained again."""
 
-    horizon: int
-    length: int
-    season: int
+    horizon: Size
+    length: Size
+    season: Size
     log: bool
-    anchor: str
-    level: list[float]
+    anchor: Literal["season", "last", "mean"]
+    level: Annotated[list[Level], Meta(min_length=1)]
     label: str
     freq: str
     timed: bool
@@ -42,8 +50,22 @@ class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing: str
     duplicates: str
     gaps: str
-    delimiter: str | None
+    delimiter: Mark | None
     decimal: str
+    training_epochs: Size
+    training_batch_size: Size
+    training_learning_rate: Positive
+    training_weight_decay: Positive
+    training_clip_norm: Positive
+    training_patience: Size
+    training_members: Annotated[int, Meta(ge=0, le=1024)]
+    training_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    windows_length: Whole
+    windows_season: Whole
+    windows_test: Annotated[int, Meta(ge=-1, le=LARGEST)]
+    windows_step: Whole
+    windows_log: Literal["auto", "yes", "no"]
+    windows_anchor: Literal["auto", "season", "last", "mean"]
 
 
 def to_bundle(forecaster: Forecaster, *, given: dict[str, Any], version: str) -> Bundle:
@@ -51,17 +73,18 @@ def to_bundle(forecaster: Forecaster, *, given: dict[str, Any], version: str) ->
 
     Args:
         forecaster: What to save.
-        given: The task's own options by names such as "training_seed", kept so that it can be trained again.
+        given: The task's own options by names such as "training_seed".
         version: Version of ostinato.
     """
     f, r, known = forecaster.framing, forecaster.reading, forecaster.known
     timed = known.last.dtype.kind == "M"
     fitted = Fitted(
-        horizon=f.horizon, length=f.length, season=f.season, log=f.log, anchor=f.anchor, level=list(forecaster.level),
+        horizon=f.horizon, length=f.length, season=f.season, log=f.log, level=list(forecaster.level),
+        anchor=f.anchor,  # type: ignore[arg-type]
         label=forecaster.label, freq=r.freq, timed=timed, id=r.columns.id, time=r.columns.time,
         target=r.columns.target, time_format=r.columns.time_format, missing=r.cleaning.missing,
         duplicates=r.cleaning.duplicates, gaps=r.cleaning.gaps, delimiter=r.cleaning.delimiter,
-        decimal=r.cleaning.decimal,
+        decimal=r.cleaning.decimal, **given,
     )  # fmt: skip
     manifest = Manifest(
         format=FORMAT,
@@ -70,10 +93,10 @@ def to_bundle(forecaster: Forecaster, *, given: dict[str, Any], version: str) ->
         input_shape=[f.length, 1],
         layers=[to_spec(f"layer_{i}", part) for i, part in enumerate(forecaster.parts)],
         members=len(forecaster.members),
-        options=msgspec.structs.asdict(fitted) | given,
+        options=msgspec.structs.asdict(fitted),
     )
     last = known.last.astype("datetime64[us]").astype(np.int64) if timed else known.last.astype(np.int64)
-    extra = {
+    extra: dict[str, np.ndarray] = {
         "spreads": known.spreads,
         "tails": known.tails,
         "last": last,
@@ -83,57 +106,105 @@ def to_bundle(forecaster: Forecaster, *, given: dict[str, Any], version: str) ->
     return Bundle(manifest, forecaster.parts, stacked(forecaster.members), extra)
 
 
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, which a manifest can hold."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def from_bundle(bundle: Bundle) -> Forecaster:
     """Rebuild a forecaster from a file that `ostinato.runtime.bundle.load` accepted.
 
     Raises:
         ModelFileError: The settings or the task's tensors do not fit each other.
     """
-    options = bundle.manifest.options
+    if bundle.manifest.task != TASK:
+        raise _refuse(f"the model must be of task {TASK}", quote(bundle.manifest.task), fix="Pass another file.")
     try:
-        fitted = msgspec.convert({k: v for k, v in options.items() if not _GIVEN.fullmatch(k)}, Fitted, strict=True)
-        ids = tuple(msgspec.json.decode(bundle.extra["ids"].tobytes(), type=list[str]))
-        cleaning = Cleaning(fitted.missing, fitted.duplicates, fitted.gaps, fitted.delimiter, fitted.decimal)
+        fitted = msgspec.convert(bundle.manifest.options, Fitted, strict=True)
+        cleaning = Cleaning(fitted.missing, fitted.duplicates, fitted.gaps, fitted.delimiter, fitted.decimal)  # type: ignore[arg-type]
         cleaning.check()
-        Freq.parse(fitted.freq)
-    except (msgspec.MsgspecError, OstinatoError, KeyError, UnicodeDecodeError) as error:
-        raise _refuse("the settings of a forecaster must be complete and valid", str(error)[:200]) from None
-    framing = Framing(fitted.horizon, fitted.length, fitted.season, fitted.log, fitted.anchor)
-    outputs = framing.horizon * (2 * len(fitted.level) + 1)
-    shapes = {name: bundle.extra[name].shape for name in TENSORS if name in bundle.extra}
-    wanted = {
-        "spreads": (len(ids),), "tails": (len(ids), framing.reach), "last": (len(ids),), "widening": (len(fitted.level),),
-        "ids": shapes.get("ids", ()),
-    }  # fmt: skip
-    if (
-        min(fitted.horizon, fitted.length, fitted.season) < 1
-        or fitted.anchor not in ANCHORS
-        or not all(0.0 < p < 100.0 for p in fitted.level)
-        or list(fitted.level) != sorted(fitted.level, reverse=True)
-        or bundle.manifest.input_shape != [fitted.length, 1]
-    ):
-        raise _refuse("the settings of a forecaster must be in range", "others")
-    if shapes != wanted:
-        raise _refuse(f"the tensors of a forecaster must have the shapes {wanted}", str(shapes)[:200])
-    shape: tuple[int | None, ...] = (fitted.length, 1)
-    for part in bundle.parts:
-        shape = part.out_shape(shape)
-    if shape != (outputs,):
-        raise _refuse(f"the network must have {outputs} outputs", str(shape))
-    if not (np.isfinite(bundle.extra["tails"]).all() and (bundle.extra["spreads"] > 0.0).all()):
-        raise _refuse("histories must be finite and units positive", "others")
-    last = bundle.extra["last"].astype("datetime64[us]") if fitted.timed else bundle.extra["last"]
+        columns = Columns(fitted.id, fitted.time, fitted.target, fitted.time_format)
+        check_names(columns, fitted.label, fitted.level)
+        known = _known(bundle, fitted)
+    except (msgspec.MsgspecError, OstinatoError, OverflowError, ValueError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise _refuse("the settings of a forecaster must be complete and valid", reason(error)) from None
+    used = [name for name in (fitted.id, fitted.time, fitted.target) if name is not None]
+    if list(fitted.level) != sorted(set(fitted.level), reverse=True) or len(set(used)) < len(used):
+        raise _refuse("levels must fall, and columns must differ", "others")
+    _check_network(bundle, fitted)
     return Forecaster(
         parts=bundle.parts,
         members=unstacked(bundle.weights, bundle.manifest.members),
-        framing=framing,
+        framing=_framing(fitted),
         level=tuple(fitted.level),
         widening=bundle.extra["widening"],
         label=fitted.label,
-        known=Known(ids, bundle.extra["spreads"], bundle.extra["tails"], last),
-        reading=Reading(Columns(fitted.id, fitted.time, fitted.target, fitted.time_format), cleaning, fitted.freq),
+        known=known,
+        reading=Reading(columns, cleaning, fitted.freq),
     )
 
 
-def _refuse(rule: str, got: str) -> ModelFileError:
-    return ModelFileError(rule, got=got, fix="Save the model again.", code="task")
+def _framing(fitted: Fitted) -> Framing:
+    return Framing(fitted.horizon, fitted.length, fitted.season, fitted.log, fitted.anchor)
+
+
+def _known(bundle: Bundle, fitted: Fitted) -> Known:
+    """The series of training, after all that could make a forecast fail was checked."""
+    extra, framing = bundle.extra, _framing(fitted)
+    ids = tuple(msgspec.json.decode(extra["ids"].tobytes(), type=list[str])) if "ids" in extra else ()
+    if not ids or len(set(ids)) < len(ids):
+        raise _refuse("a forecaster must know at least one series, each by another name", f"{len(ids)} names")
+    wanted = {
+        "ids": (np.uint8, extra["ids"].shape), "last": (np.int64, (len(ids),)), "spreads": (np.float64, (len(ids),)),
+        "tails": (np.float64, (len(ids), framing.reach)), "widening": (np.float64, (len(fitted.level),)),
+    }  # fmt: skip
+    for name in sorted({*wanted, *extra}):
+        kind, shape = wanted.get(name, (None, None))
+        if kind is None or name not in extra or extra[name].dtype != kind or extra[name].shape != shape:
+            got = f"{extra[name].dtype}, {extra[name].shape}" if name in extra else "none"
+            rule = (
+                f"the tensor {name!r} must be {np.dtype(kind)}, {shape}"
+                if kind
+                else f"there must be no tensor {name!r}"
+            )
+            raise _refuse(rule, got)
+    tails, spreads = extra["tails"], extra["spreads"]
+    if not np.isfinite(tails).all() or not (np.isfinite(spreads) & (spreads > 0.0)).all():
+        raise _refuse("histories must be finite and units positive", "others")
+    if fitted.log and not (tails > 0.0).all():
+        raise _refuse("histories must be positive in a model that works on logarithms", "others")
+    if fitted.timed and (extra["last"] < _FIRST).any():
+        raise _refuse("the last times must not lie before the year 1", "others")
+    last = extra["last"].astype("datetime64[us]") if fitted.timed else extra["last"]
+    freq = Freq.parse(fitted.freq)
+    freq.check_kind(last)
+    check_future(freq, last, fitted.horizon)
+    return Known(ids, spreads, tails, last)
+
+
+def _check_network(bundle: Bundle, fitted: Fitted) -> None:
+    *first, head = bundle.parts or (None,)
+    outputs = fitted.horizon * (2 * len(fitted.level) + 1)
+    cells = [part.cell for part in first if isinstance(part, Recurrent)]
+    shape: tuple[int | None, ...] = (fitted.length, 1)
+    for part in bundle.parts:
+        shape = part.out_shape(shape)
+    if (
+        not cells
+        or len(cells) < len(first)
+        or not isinstance(head, Dense)
+        or {type(cell).__name__ for cell in cells} != {fitted.label}
+        or bundle.manifest.input_shape != [fitted.length, 1]
+        or shape != (outputs,)
+    ):
+        raise _refuse(
+            f"the network must be recurrent layers of cell {quote(fitted.label)} and a dense one, from "
+            f"{fitted.length} steps to {outputs} numbers",
+            "another",
+        )
+
+
+def _refuse(rule: str, got: str, *, fix: str = "Save the model again.") -> ModelFileError:
+    return ModelFileError(rule, got=got, fix=fix, code="task")

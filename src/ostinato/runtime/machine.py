@@ -43,7 +43,7 @@ class Machine:
 
 
 def stacked(members: Sequence[Sequence[Weights]]) -> list[dict[str, Array]]:
-    """The weights of several networks of one shape, as one list: with a first axis for the networks if there are several."""
+    """The weights of networks of one shape as one list: with a first axis for the networks if there are several."""
     if len(members) == 1:
         return [dict(w) for w in members[0]]
     return [{name: np.stack([m[i][name] for m in members]) for name in w} for i, w in enumerate(members[0])]

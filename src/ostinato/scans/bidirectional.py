@@ -31,7 +31,7 @@ class Bidirectional(Scan):
         check_choice("merge_mode", self.merge_mode, ("concat", "sum", "mul", "ave"))
         if self.layer.reverse or not self._mirror.reverse:
             raise ArgumentError(
-                "a bidirectional layer must have a forward layer that runs forward and a backward one that runs backward",
+                "a bidirectional layer must have a layer that runs forward and one that runs backward",
                 got=f"go_backwards={self.layer.reverse} and {self._mirror.reverse}",
                 fix="Set go_backwards=True in the backward layer only.",
             )

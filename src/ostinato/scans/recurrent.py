@@ -17,7 +17,7 @@ class Recurrent(Scan):
 
     Args:
         cell: The recurrence.
-        return_sequences: False gives `(batch, units)`, the output after the last real step; True `(batch, time, units)`.
+        return_sequences: False gives `(batch, units)`, the output of the last real step; True `(batch, time, units)`.
         reverse: Run from the last step to the first. All outputs, if asked for, come in the order of computation, as in
             Keras' `go_backwards`.
         start: "zeros", or "learned": the start state is a weight.

@@ -67,7 +67,10 @@ class Task(Params, ABC):
     def _fitted(self, name: str) -> Any:
         value = getattr(self, name, None)
         if value is None:
+            loaded = any(key.endswith("_") for key in vars(self))
             raise NotFittedError(
-                f"{type(self).__name__} must be fitted before it is used", got="no fit", fix="Call fit(data) first."
+                f"{type(self).__name__} must be fitted here before it is asked for this",
+                got="a model from a file, which keeps only what predicts" if loaded else "no fit",
+                fix="Call fit(data) first.",
             )
         return value

@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from ostinato.cells import CELLS, Cell
-from ostinato.data import Cleaning, Columns, Panel, read_panel, to_like
+from ostinato.data import Cleaning, Columns, read_panel, to_like
 from ostinato.errors import ArgumentError
-from ostinato.kernels.choose import Choice as KernelChoice
 from ostinato.layers.module import Layer
 from ostinato.layers.noise import Noise
 from ostinato.maps.base import Part
 from ostinato.maps.dense import Dense
 from ostinato.report import forecast_report, write
 from ostinato.runtime.bundle import Bundle
-from ostinato.runtime.forecaster import Forecaster, Reading, quantile_grid
-from ostinato.runtime.forecaster_file import from_bundle, to_bundle
+from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, Reading, check_future, check_names, quantile_grid
+from ostinato.runtime.forecaster_file import from_bundle, plain, to_bundle
+from ostinato.runtime.machine import expected
 from ostinato.scans.recurrent import Recurrent
-from ostinato.tasks.forecasting.backtest import Evaluation, evaluate
 from ostinato.tasks.base import Task
-from ostinato.tasks.checks import check_whole
+from ostinato.tasks.checks import NUMBER, check_kind, check_whole
+from ostinato.tasks.forecasting.backtest import Evaluation, evaluate
+from ostinato.tasks.forecasting.facts import Fit, facts
 from ostinato.tasks.forecasting.fitting import ForecastFit
-from ostinato.tasks.forecasting.facts import facts
-from ostinato.tasks.networks import Trained
-from ostinato.tasks.forecasting.plan import Choice, Plan, make_plan
-from ostinato.tasks.training import Training
+from ostinato.tasks.forecasting.plan import Choice, make_plan
 from ostinato.tasks.forecasting.windows import Windows
+from ostinato.tasks.training import Training
 from ostinato.version import __version__
 
-
-class Fit(NamedTuple):
-    """What `fit` leaves behind for the report.
-
-    Args:
-        panel: The data.
-        plan: How it was cut and seen.
-        trained: The networks that were evaluated, with their histories.
-        kernels: The kernel of each cell.
-        calibrated: What the width of the intervals is based on.
-    """
-
-    panel: Panel
-    plan: Plan
-    trained: tuple[Trained, ...]
-    kernels: dict[str, KernelChoice]
-    calibrated: str
+_MOST_WEIGHTS = 100_000_000
 
 
 @dataclass(eq=False)
@@ -83,7 +67,7 @@ class Forecast(Task):
     horizon: int = 12
     cell: str | Cell = "lstm"
     units: int | Sequence[int] = 32
-    level: Sequence[float] = (80, 95)
+    level: float | Sequence[float] = (80, 95)
     columns: Columns = Columns()  # noqa: RUF009 (frozen)
     cleaning: Cleaning = Cleaning()  # noqa: RUF009 (frozen)
     windows: Windows = Windows()  # noqa: RUF009 (frozen)
@@ -115,10 +99,12 @@ class Forecast(Task):
         """
         cells, level = self._check()
         panel = read_panel(data, self.columns, cleaning=self.cleaning)
-        plan = make_plan(panel, self.horizon, self.windows)
-        framing = plan.framing
+        check_names(panel.columns, type(cells[0]).__name__, level)
+        check_future(panel.freq, np.array([one.times[-1] for one in panel.series]), self.horizon)
+        plan = make_plan(panel, int(self.horizon), self.windows)
         parts: list[Part] = [Recurrent(c, return_sequences=i < len(cells) - 1) for i, c in enumerate(cells)]
-        parts.append(Dense(self.horizon * len(quantile_grid(level))))
+        parts.append(Dense(plan.framing.horizon * len(quantile_grid(level))))
+        _check_size(parts, plan.framing.length)
         fit = ForecastFit(panel, plan, tuple(parts), level, self.training, verbose)
         columns = replace(panel.columns, time_format=self.columns.time_format)
         reading = Reading(columns, self.cleaning, str(panel.freq))
@@ -127,15 +113,15 @@ class Forecast(Task):
         trained = fit.ensemble(before, label="network")
         widening, why = fit.calibrate(before, trained, reading)
         judged = fit.forecaster(trained, before, reading, widening)
-        self.evaluation_: Evaluation | None = None
+        evaluation = None
         if plan.test:
-            self.evaluation_ = evaluate(judged, panel, test=[plan.test] * len(panel), step=self.windows.step)
+            evaluation = evaluate(judged, panel, test=[plan.test] * len(panel), step=self.windows.step)
             final = fit.ensemble(whole, label="final network")
             judged = fit.forecaster(final, whole, reading, widening)
-        self.forecaster_ = judged
         layer = Layer(parts[0])
         layer.build((plan.framing.length, 1), noise=Noise(0))
         seen = layer.choices(torch.zeros(1, plan.framing.length, 1))
+        self.forecaster_, self.evaluation_ = judged, evaluation
         self.fit_ = Fit(panel, plan, trained, seen, why)
         return self
 
@@ -155,7 +141,7 @@ class Forecast(Task):
         forecaster: Forecaster = self._fitted("forecaster_")
         if data is None:
             fit: Fit | None = getattr(self, "fit_", None)
-            return to_like(forecaster.predict(), fit.panel.like if fit else "path")
+            return to_like(forecaster.predict(), fit.panel.like if fit is not None else "path")
         panel = forecaster.read(data)
         return to_like(forecaster.predict(panel), panel.like)
 
@@ -172,9 +158,9 @@ class Forecast(Task):
         forecaster: Forecaster = self._fitted("forecaster_")
         if data is not None:
             panel = forecaster.read(data)
-            forecaster.warn_if_known(panel, 2 * self.horizon)
-            test = [max(self.horizon, self.windows.test) if self.windows.test > 0 else 2 * self.horizon] * len(panel)
-            return evaluate(forecaster, panel, test=test, step=self.windows.step)
+            steps = self.windows.test if self.windows.test > 0 else 2 * self.horizon
+            forecaster.warn_if_known(panel, steps)
+            return evaluate(forecaster, panel, test=[steps] * len(panel), step=self.windows.step)
         found: Evaluation | None = getattr(self, "evaluation_", None)
         if found is None:
             raise ArgumentError(
@@ -183,6 +169,26 @@ class Forecast(Task):
                 fix="Pass series to evaluate on, or fit with a test part.",
             )
         return found
+
+    def cross_validation(self, data: Any, *, n_windows: int = 1, step_size: int = 1) -> Any:
+        """Forecasts from the last origins of the past, as a frame with a `cutoff` column; leaves this model as it is.
+
+        A model with these options is fitted once, to the steps before the first origin.
+
+        Args:
+            data: As for `fit`.
+            n_windows: Number of origins; the last one has a whole horizon behind it.
+            step_size: Steps between origins.
+
+        Returns:
+            The kind of frame that came in: series, time, cutoff (the last known time), y, and the forecast's columns.
+        """
+        check_whole("n_windows", n_windows, least=1)
+        check_whole("step_size", step_size, least=1)
+        check_kind("windows", self.windows, Windows)
+        windows = replace(self.windows, test=self.horizon + (n_windows - 1) * step_size, step=step_size)
+        model = type(self)(**(self.get_params(deep=False) | {"windows": windows})).fit(data)
+        return to_like(model.evaluate().backtest, model.fit_.panel.like)
 
     def score(self, data: Any = None) -> float:
         """1 - MASE, over the windows of `evaluate(data)`: 0 is as good as the seasonal naive forecast, 1 is perfect."""
@@ -200,9 +206,7 @@ class Forecast(Task):
         fit: Fit = self._fitted("fit_")
         rows = list(fit.plan.choices)
         asked = self.training.members
-        rows.append(
-            Choice("networks", str(len(fit.trained)), "as asked" if asked else "5 up to 1,000 windows, else 1")
-        )
+        rows.append(Choice("networks", str(len(fit.trained)), "as asked" if asked else "5 up to 1,000 windows, else 1"))
         best = ", ".join(str(t.epochs) for t in fit.trained)
         rows.append(Choice("epochs", best, f"best on the validation steps, patience {self.training.patience}"))
         for name, seen in fit.kernels.items():
@@ -210,7 +214,7 @@ class Forecast(Task):
             rows.append(Choice(f"kernel of {name}", seen.kernel, why))
         rows.append(Choice("intervals", "widened", f"{fit.calibrated}, until they held their share there"))
         if fit.plan.test:
-            rows.append(Choice("saved model", "made anew from all steps", "in the same way as the one that was evaluated"))
+            rows.append(Choice("saved model", "made anew from all steps", "in the way of the one that was evaluated"))
         return [row._asdict() for row in rows]
 
     def report(self, path: str | os.PathLike[str] | None = None, *, command: str = "") -> str:
@@ -228,7 +232,7 @@ class Forecast(Task):
     def to_bundle(self) -> Bundle:
         """The fitted task as data, for `save`."""
         given = {
-            f"{group}_{f.name}": getattr(getattr(self, group), f.name)
+            f"{group}_{f.name}": plain(getattr(getattr(self, group), f.name))
             for group in ("training", "windows")
             for f in fields(getattr(self, group))
         }
@@ -242,7 +246,7 @@ class Forecast(Task):
         cells = [part.cell for part in forecaster.parts if isinstance(part, Recurrent)]
         task = cls(
             horizon=forecaster.framing.horizon,
-            cell=cells[0],
+            cell=next((name for name, cls in CELLS.items() if cls(cells[0].units) == cells[0]), cells[0]),
             units=tuple(c.units for c in cells),
             level=tuple(sorted(forecaster.level)),
             columns=forecaster.reading.columns,
@@ -250,33 +254,56 @@ class Forecast(Task):
             windows=Windows(**_group(options, "windows_", Windows)),
             training=Training(**_group(options, "training_", Training)),
         )
-        task._check()
         task.forecaster_ = forecaster
         return task
 
     def _check(self) -> tuple[list[Cell], tuple[float, ...]]:
         check_whole("horizon", self.horizon, least=1)
-        units = [self.units] if isinstance(self.units, int) else list(self.units)
+        for name, kind in (("columns", Columns), ("cleaning", Cleaning), ("windows", Windows), ("training", Training)):
+            check_kind(name, getattr(self, name), kind)
+        units: list[Any] = list(self.units) if isinstance(self.units, (list, tuple)) else [self.units]
         if not units:
             raise ArgumentError("units must name at least one layer", got="none", fix="Pass, say, units=32.")
+        for n in units:
+            check_whole("units", n, least=1)
         if isinstance(self.cell, Cell):
-            cells = [replace(self.cell, units=n) for n in units]
+            cells = [replace(self.cell, units=int(n)) for n in units]
         elif isinstance(self.cell, str) and self.cell in CELLS:
-            cells = [CELLS[self.cell](n) for n in units]
+            cells = [CELLS[self.cell](int(n)) for n in units]
         else:
             raise ArgumentError(
-                f"cell must be one of {', '.join(CELLS)}, or a Cell", got=repr(self.cell), fix="Choose from the list."
+                f"cell must be one of {', '.join(CELLS)}, or a Cell",
+                got=f"{self.cell!r:.80}",
+                fix="Choose from the list.",
             )
-        level = tuple(sorted({float(p) for p in self.level}, reverse=True))
-        if not level or not all(0.0 < p < 100.0 for p in level):
+        levels: list[Any] = list(self.level) if isinstance(self.level, (list, tuple)) else [self.level]
+        if not levels or not all(isinstance(p, NUMBER) and LEAST_LEVEL <= p <= 100.0 - LEAST_LEVEL for p in levels):
             raise ArgumentError(
-                "level must be numbers between 0 and 100", got=repr(self.level), fix="Pass, say, (80, 95)."
+                f"level must be numbers from {LEAST_LEVEL:g} to {100.0 - LEAST_LEVEL:g}",
+                got=f"{self.level!r:.80}",
+                fix="Pass, say, level=(80, 95).",
             )
+        level = tuple(sorted({float(p) for p in levels}, reverse=True))
+        self.cleaning.check()
         self.windows.check()
         self.training.check()
         return cells, level
 
 
+def _check_size(parts: Sequence[Part], length: int) -> None:
+    count = sum(math.prod(weight.shape) for needed in expected(parts, (length, 1)) for weight in needed.values())
+    if count > _MOST_WEIGHTS:
+        raise ArgumentError(
+            f"a network must have at most {_MOST_WEIGHTS:,} weights",
+            got=f"{count:,}",
+            fix="Pass smaller units, a shorter horizon, or fewer levels.",
+        )
+
+
 def _group(options: dict[str, Any], prefix: str, cls: type[Any]) -> dict[str, Any]:
     names = {f.name for f in fields(cls)}
-    return {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix) and k.removeprefix(prefix) in names}
+    return {
+        k.removeprefix(prefix): v
+        for k, v in options.items()
+        if k.startswith(prefix) and k.removeprefix(prefix) in names
+    }

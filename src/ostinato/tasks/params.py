@@ -9,7 +9,7 @@ from ostinato.errors import ArgumentError
 
 
 class Params:
-    """Gives a dataclass `get_params` and `set_params`; `training__seed` reaches the field `seed` of the field `training`."""
+    """Gives a dataclass `get_params` and `set_params`; `training__seed` is the field `seed` of the field `training`."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - scikit-learn's signature
         """All options by name; with `deep` also those of nested option objects."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from ostinato.errors import ArgumentError
-from ostinato.tasks.checks import check_whole
+from ostinato.tasks.checks import check_number, check_whole
+
+MOST_MEMBERS = 1024
+"""Most networks that a model file can hold."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Training:
 
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("members", 0), ("seed", 0)):
-            check_whole(name, getattr(self, name), least=least)
+        for name in ("epochs", "batch_size", "patience"):
+            check_whole(name, getattr(self, name), least=1)
+        check_whole("members", self.members, least=0, most=MOST_MEMBERS)
+        check_whole("seed", self.seed, least=0, most=2**32 - 1)
         for name in ("learning_rate", "weight_decay", "clip_norm"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < math.inf:
-                raise ArgumentError(f"{name} must be a number of at least 0", got=repr(value), fix="Pass one.")
+            check_number(name, getattr(self, name))

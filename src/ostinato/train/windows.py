@@ -16,8 +16,8 @@ from ostinato.train.batches import Batch
 class WindowSamples:
     """All windows of some series whose forecasts begin in given spans of time.
 
-    A window whose future reaches beyond its series, or where values were missing, counts only what is known: the batch's
-    weight is `[batch, horizon]`, 1 for known values.
+    A window whose future reaches beyond its series, or where values were missing, counts only what is known: the
+    batch's weight is `[batch, horizon]`, 1 for known values.
 
     Args:
         framing: How windows are seen.
@@ -43,7 +43,9 @@ class WindowSamples:
         self._values = np.concatenate([part for v in values for part in (v, np.zeros(horizon))])
         self._known = np.concatenate([part for o in observed for part in (o, np.zeros(horizon, bool))])
         first = np.cumsum([0, *(len(v) + horizon for v in values)])
-        self._origins = np.concatenate([first[i] + np.asarray(span, np.int64) for i, span in enumerate(spans)])[::stride]
+        self._origins = np.concatenate([first[i] + np.asarray(span, np.int64) for i, span in enumerate(spans)])[
+            ::stride
+        ]
         self._spreads = np.repeat(spreads, [len(span) for span in spans])[::stride]
         self._past, self._future = np.arange(-framing.reach, 0), np.arange(horizon)
 

@@ -276,3 +276,11 @@ def test_cut() -> None:
             panel.cut(at)
     with pytest.raises(DataError, match="'a', 'b'"):
         panel["c"]
+
+
+def test_the_step_may_be_part_of_the_columns():
+    dates = {"ds": ["2024-01-01", "2024-01-08", "2024-01-22"], "y": [1.0, 2.0, 3.0]}
+    with pytest.raises(DataError) as error:
+        read_panel(dates, Columns(freq="D"))
+    assert error.value.code == "gap"
+    assert str(read_panel(dates, Columns(freq="W"), cleaning=Cleaning(gaps="fill")).freq) == "W"

@@ -1,4 +1,4 @@
-"""Rolling-origin evaluation: forecast from many points of the past, and compare with what came and with naive rivals."""
+"""Rolling-origin evaluation: forecast from many points of the past, and compare with what came and with rivals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.data import Panel, Table
+from ostinato.data import Panel, Series, Table
 from ostinato.data.framing import Floats
 from ostinato.errors import DataError
 from ostinato.metrics import coverage, mae, mase_scale, rmse, smape
@@ -85,7 +85,9 @@ class Evaluation:
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
-            "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+            "  ".join(
+                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
             for row in rows
         ]
         return "\n".join([self.verdict, f"{self.windows} forecasts of the held-out steps:", "", *lines])
@@ -107,8 +109,8 @@ class _Window(NamedTuple):
 def evaluate(forecaster: Forecaster, panel: Panel, *, test: Sequence[int], step: int) -> Evaluation:
     """Forecast from every origin in the last steps of each series.
 
-    At each origin the network sees the history up to it but keeps the weights of training; the rivals are fitted to that
-    whole history.
+    At each origin the network sees the history up to it but keeps the weights of training; the rivals are fitted to
+    that whole history.
 
     Args:
         forecaster: A trained one.
@@ -127,8 +129,9 @@ def evaluate(forecaster: Forecaster, panel: Panel, *, test: Sequence[int], step:
     actual = np.stack([panel.series[w.series].values[w.origin : w.origin + h] for w in windows])
     known = np.stack([panel.series[w.series].observed[w.origin : w.origin + h] for w in windows])
     season = forecaster.framing.season
-    scale = np.array([mase_scale(panel.series[i].values[: len(panel.series[i]) - test[i]], _lag(panel, i, test, season))
-                      for i in range(len(panel))])[[w.series for w in windows]]  # fmt: skip
+    stops = [max(len(one) - steps, forecaster.framing.reach) for one, steps in zip(panel.series, test, strict=True)]
+    scales = [_scale(one.between(0, stop), season) for one, stop in zip(panel.series, stops, strict=True)]
+    scale = np.array(scales)[[w.series for w in windows]]
     middle = len(forecaster.level)
     ends = {p: (quantiles[:, :, i], quantiles[:, :, -1 - i]) for i, p in enumerate(forecaster.level)}
     points: dict[str, Floats] = {forecaster.label: quantiles[:, :, middle]}
@@ -158,13 +161,15 @@ def verdict(scores: Sequence[Score], *, many: bool) -> str:
     key = "mase" if many and all(np.isfinite(s.mase) for s in scores) else "mae"
     best = min(others, key=lambda s: float(getattr(s, key)))
     ours, theirs = getattr(own, key), getattr(best, key)
-    share = abs(ours - theirs) / theirs * 100.0 if theirs > 0.0 else float("inf")
+    share = (
+        f" ({abs(ours - theirs) / theirs * 100.0:.0f} % {'less' if ours < theirs else 'more'})" if theirs > 0.0 else ""
+    )
     figures = f"{key.upper()} {ours:.4g} against {theirs:.4g} for {best.name}, the best rival"
     if ours < theirs:
-        return f"The network wins: {figures} ({share:.0f} % less)."
+        return f"The network wins: {figures}{share}."
     if ours == theirs:
         return f"The network does not win: {figures} (a tie). The rival is simpler: prefer it."
-    return f"The network does not win: {figures} ({share:.0f} % more). Prefer the rival here, or train on more data."
+    return f"The network does not win: {figures}{share}. Prefer the rival here, or train on more data."
 
 
 def _origins(forecaster: Forecaster, panel: Panel, test: Sequence[int], step: int) -> list[_Window]:
@@ -191,8 +196,12 @@ def _origins(forecaster: Forecaster, panel: Panel, test: Sequence[int], step: in
     return windows
 
 
-def _lag(panel: Panel, i: int, test: Sequence[int], season: int) -> int:
-    return season if len(panel.series[i]) - test[i] > season else 1
+def _scale(past: Series, season: int) -> float:
+    """The unit of MASE; NaN where no observed value has another one a season before it, or all such pairs are equal."""
+    lag = season if len(past) > season else 1
+    if not (past.observed[lag:] & past.observed[:-lag]).any():
+        return float("nan")
+    return mase_scale(past.values, lag, observed=past.observed) or float("nan")
 
 
 def _score(

@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 
-from ostinato.data import Freq, time_text
+from ostinato.data import Freq, Panel, time_text
+from ostinato.kernels.choose import Choice as KernelChoice
 from ostinato.report import ForecastReport
 from ostinato.report.forecast import SERIES
+from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.machine import expected
+from ostinato.tasks.forecasting.backtest import Evaluation
+from ostinato.tasks.forecasting.plan import Plan
+from ostinato.tasks.networks import Trained
+from ostinato.tasks.training import Training
 from ostinato.version import __version__
 
-if TYPE_CHECKING:
-    from ostinato.tasks.forecast import Fit, Forecast
+
+class Fit(NamedTuple):
+    """What `Forecast.fit` leaves behind for the report.
+
+    Args:
+        panel: The data.
+        plan: How it was cut and seen.
+        trained: The networks that were evaluated, with their histories.
+        kernels: The kernel of each cell.
+        calibrated: What the width of the intervals is based on.
+    """
+
+    panel: Panel
+    plan: Plan
+    trained: tuple[Trained, ...]
+    kernels: dict[str, KernelChoice]
+    calibrated: str
 
 
-def facts(task: Forecast, fit: Fit, *, command: str) -> ForecastReport:
+class FittedTask(Protocol):
+    """What the report reads of a fitted `Forecast`."""
+
+    horizon: int
+    training: Training
+    forecaster_: Forecaster
+    evaluation_: Evaluation | None
+
+    def explain_choices(self) -> list[dict[str, str]]:
+        """Rows of "what", "chosen" and "why"."""
+
+
+def facts(task: FittedTask, fit: Fit, *, command: str) -> ForecastReport:
     """Everything that the report of `task` shows.
 
     Args:
@@ -26,7 +59,7 @@ def facts(task: Forecast, fit: Fit, *, command: str) -> ForecastReport:
         fit: What its `fit` left behind.
         command: How to make the same model again.
     """
-    forecaster, evaluation = task.forecaster_, task.evaluation_
+    evaluation = task.evaluation_
     panel = fit.panel
     one = panel.ids[0] if len(panel) == 1 else f"{len(panel)} series"
     report: ForecastReport = {
@@ -61,7 +94,7 @@ def facts(task: Forecast, fit: Fit, *, command: str) -> ForecastReport:
             "rows": [
                 {
                     "name": s.name, "mae": s.mae, "rmse": s.rmse, "smape": s.smape, "mase": s.mase,
-                    "coverage": {round(p): share for p, share in s.coverage.items()},
+                    "coverage": {_level(p): share for p, share in s.coverage.items()},
                 }
                 for s in evaluation.scores
             ],
@@ -70,7 +103,6 @@ def facts(task: Forecast, fit: Fit, *, command: str) -> ForecastReport:
         }  # fmt: skip
         report["by_horizon"] = evaluation.by_horizon
         report["backtest"] = _backtests(task, fit)
-    assert forecaster is not None
     return report
 
 
@@ -95,7 +127,7 @@ def _data(fit: Fit) -> Any:
     }
 
 
-def _forecasts(task: Forecast, fit: Fit) -> list[Any]:
+def _forecasts(task: FittedTask, fit: Fit) -> list[Any]:
     forecaster, shown = task.forecaster_, list(fit.panel.series[:SERIES])
     windows = np.stack([forecaster.window(one) for one in shown])
     quantiles = forecaster.forecast(windows, forecaster.known.spreads[: len(shown)])
@@ -107,13 +139,13 @@ def _forecasts(task: Forecast, fit: Fit) -> list[Any]:
             "history": np.where(one.observed, one.values, np.nan),
             "future_times": freq.next(one.times[-1], task.horizon),
             "median": quantiles[i, :, len(forecaster.level)],
-            "bands": {round(p): (quantiles[i, :, k], quantiles[i, :, -1 - k]) for k, p in enumerate(forecaster.level)},
+            "bands": {_level(p): (quantiles[i, :, k], quantiles[i, :, -1 - k]) for k, p in enumerate(forecaster.level)},
         }
         for i, one in enumerate(shown)
     ]
 
 
-def _backtests(task: Forecast, fit: Fit) -> list[Any]:
+def _backtests(task: FittedTask, fit: Fit) -> list[Any]:
     """For each series the last forecasts whose horizons do not overlap."""
     assert task.evaluation_ is not None
     found, h, forecaster = task.evaluation_.backtest, task.horizon, task.forecaster_
@@ -143,7 +175,7 @@ def _backtests(task: Forecast, fit: Fit) -> list[Any]:
                         "times": times[i],
                         "median": columns[forecaster.label][i],
                         "bands": {
-                            round(p): (columns[low[k]][i], columns[high[k]][i]) for k, p in enumerate(forecaster.level)
+                            _level(p): (columns[low[k]][i], columns[high[k]][i]) for k, p in enumerate(forecaster.level)
                         },
                     }
                     for i in chosen
@@ -153,7 +185,12 @@ def _backtests(task: Forecast, fit: Fit) -> list[Any]:
     return series
 
 
-def _model(task: Forecast, fit: Fit) -> list[Any]:
+def _level(p: float) -> Any:
+    """A level as the page shows it: 80, but 97.5."""
+    return int(p) if p.is_integer() else p
+
+
+def _model(task: FittedTask, fit: Fit) -> list[Any]:
     forecaster = task.forecaster_
     shape: tuple[int | None, ...] = (forecaster.framing.length, 1)
     rows = []
@@ -165,15 +202,15 @@ def _model(task: Forecast, fit: Fit) -> list[Any]:
     return rows
 
 
-def _notes(task: Forecast, fit: Fit) -> list[str]:
+def _notes(task: FittedTask, fit: Fit) -> list[str]:
     level = sorted(task.forecaster_.level)
     notes = [
         f"The forecast is the mean of {len(fit.trained)} networks that differ in their first weights and the order of "
         "the data; the training curve is the first one's."
         if len(fit.trained) > 1
         else "The forecast is that of one network.",
-        "Scores come from networks that saw nothing of the test steps. The saved model was then made in the same way from "
-        "all steps.",
+        "Scores come from networks that saw nothing of the test steps. The saved model was then made in the same way "
+        "from all steps.",
         f"Intervals of {' and '.join(f'{p:g}' for p in level)} per cent were widened {fit.calibrated}, until they held "
         "that share there; the table shows what they held on the test steps.",
         "At each origin the rivals are fitted anew to the whole history; the networks keep their weights.",

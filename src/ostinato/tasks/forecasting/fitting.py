@@ -12,11 +12,11 @@ from torch import Tensor
 from ostinato.data import Panel
 from ostinato.data.framing import Floats
 from ostinato.losses.quantile import Quantile
-from ostinato.maps.base import Part
+from ostinato.maps.base import Part, Weights
 from ostinato.metrics.conformal import widening
 from ostinato.runtime.forecaster import Forecaster, Known, Reading, quantile_grid
-from ostinato.tasks.networks import Trained, n_members, train_member
 from ostinato.tasks.forecasting.plan import Plan
+from ostinato.tasks.networks import Trained, n_members, train_member
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
 from ostinato.train.loop import Objective
@@ -54,9 +54,7 @@ class ForecastFit:
         samples = self.samples([n - valid for n in stop], spans)
         held = self.samples(stop, [range(n - valid, n) for n in stop], unit_stop=[n - valid for n in stop])
         count = n_members(self.training, len(samples))
-        return tuple(
-            self._train(samples, held, number=k, label=f"{label} {k + 1}/{count}") for k in range(count)
-        )
+        return tuple(self._train(samples, held, number=k, label=f"{label} {k + 1}/{count}") for k in range(count))
 
     def calibrate(self, stop: Sequence[int], trained: Sequence[Trained], reading: Reading) -> tuple[Floats, str]:
         """How much intervals must widen to hold their share, and on what that is based.
@@ -67,7 +65,7 @@ class ForecastFit:
         """
         reach, horizon = self.plan.framing.reach, self.plan.framing.horizon
         units = [n - self.plan.valid for n in stop]
-        folds = []
+        folds: list[tuple[WindowSamples, tuple[list[Weights], ...]]] = []
         if len(trained) > 1:
             for k in range(FOLDS):
                 inside, outside = [], []
@@ -140,10 +138,7 @@ class ForecastFit:
         """The unit of each series, from its steps before `stop`."""
         framing = self.plan.framing
         return np.array(
-            [
-                framing.spread(framing.into(one.values[:n]))
-                for one, n in zip(self.panel.series, stop, strict=True)
-            ]
+            [framing.spread(framing.into(one.values[:n])) for one, n in zip(self.panel.series, stop, strict=True)]
         )
 
     def _train(self, samples: WindowSamples, valid: WindowSamples, *, number: int, label: str) -> Trained:

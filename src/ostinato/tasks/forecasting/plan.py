@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ostinato.data import Panel
-from ostinato.data.framing import ANCHORS, Framing, choose_log
+from ostinato.data.framing import ANCHORS, Floats, Framing, choose_log
 from ostinato.errors import ArgumentError, DataError
 from ostinato.tasks.forecasting.windows import Windows
 
@@ -39,28 +39,42 @@ class Plan(NamedTuple):
 
 
 def make_plan(panel: Panel, horizon: int, windows: Windows) -> Plan:
-    """Decide by the options, and where they leave it open by the part of the data that comes before validation and test.
+    """Decide by the options, and where they leave it open by the part of the data before validation and test.
 
     Raises:
         DataError: `short`, a series is too short for the horizon.
         ArgumentError: An option does not fit the data.
     """
     shortest = int(panel.lengths.min())
-    season = windows.season or panel.freq.season
+    season = int(windows.season) or panel.freq.season
     choices = [
         Choice("season", f"{season} steps", "as asked" if windows.season else f"usual for the frequency {panel.freq}")
     ]
     if windows.test > 0 and windows.test < horizon:
         raise ArgumentError(
-            f"test must be at least the horizon ({horizon})", got=str(windows.test), fix="Pass more, or 0 for the default."
+            f"test must be at least the horizon ({horizon})",
+            got=str(windows.test),
+            fix="Pass more, or 0 for the default.",
         )
-    test = windows.test if windows.test > 0 else 0 if windows.test < 0 else max(horizon, min(2 * horizon, shortest // 4))
+    test = (
+        int(windows.test)
+        if windows.test > 0
+        else 0
+        if windows.test < 0
+        else max(horizon, min(2 * horizon, shortest // 4))
+    )
     valid = max(horizon, min((shortest - test) // 10, 10 * horizon))
     fit = shortest - test - valid
-    if fit > season and season > 1 and fit < 2 * season + _LEAST_WINDOWS and not windows.season:
+    if windows.season and fit > 0 and season >= fit:
+        raise ArgumentError(
+            f"season must be shorter than the training part of every series ({fit} steps)",
+            got=str(season),
+            fix="Pass a shorter season, or longer series.",
+        )
+    if season > 1 and fit < 2 * season + _LEAST_WINDOWS and not windows.season:
         season = 1
         choices[0] = Choice("season", "none", "the series are shorter than three seasons")
-    length = windows.length or _length(fit, horizon, season)
+    length = int(windows.length) or _length(fit, horizon, season)
     needed = length + 1 + _LEAST_WINDOWS
     if fit < needed:
         short = [one for one in panel.series if len(one) < needed + test + valid]
@@ -96,7 +110,7 @@ def _length(fit: int, horizon: int, season: int) -> int:
     return max(2, min(wanted, (fit - season - _LEAST_WINDOWS) // 2))
 
 
-def _anchor(parts: list[np.ndarray[tuple[int], np.dtype[np.float64]]], open_: Framing, asked: str) -> tuple[Framing, Choice]:
+def _anchor(parts: list[Floats], open_: Framing, asked: str) -> tuple[Framing, Choice]:
     errors: dict[str, float] = {}
     for anchor in ANCHORS:
         framing = Framing(open_.horizon, open_.length, open_.season, open_.log, anchor)

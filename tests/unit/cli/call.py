@@ -1,0 +1,42 @@
+"""Calls the command line inside the process of the tests."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+
+from ostinato.cli.main import main
+
+TINY = ("--horizon", "3", "--units", "4", "--epochs", "1", "--members", "1")
+
+
+class Done(NamedTuple):
+    """What a command left behind; `fault` is True if an exception reached Python's own hook."""
+
+    code: int
+    out: str
+    err: str
+    fault: bool
+
+
+def call(*words: object) -> Done:
+    """Run `ostinato` with these words, as a shell would."""
+    argv, hook, out, err = sys.argv, sys.excepthook, io.StringIO(), io.StringIO()
+    fault, code = False, 0
+    sys.argv = ["ostinato", *map(str, words)]
+    try:
+        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):
+            warnings.simplefilter("default")
+            try:
+                main()
+            except SystemExit as end:
+                code = 0 if end.code is None else int(end.code)
+            except Exception:
+                sys.excepthook(*sys.exc_info())
+                fault, code = True, 1
+    finally:
+        sys.argv, sys.excepthook = argv, hook
+    return Done(code, out.getvalue(), err.getvalue(), fault)
