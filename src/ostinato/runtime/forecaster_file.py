@@ -68,6 +68,10 @@ class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     windows_anchor: Literal["auto", "season", "last", "mean"]
 
 
+msgspec.json.Decoder(Fitted)
+"""Resolves the types above now: reading a file must not compile anything, not even an annotation."""
+
+
 def to_bundle(forecaster: Forecaster, *, given: dict[str, Any], version: str) -> Bundle:
     """Describe a forecaster for `ostinato.runtime.bundle.save`.
 

@@ -1,5 +1,7 @@
 """A model file of a forecast whose settings do not fit is refused when it is read, not when it is used."""
 
+import subprocess
+import sys
 from dataclasses import fields, replace
 
 import msgspec
@@ -136,3 +138,24 @@ def test_other_tasks_and_networks(bundle, tmp_path):
 def test_the_file_itself_is_fine(bundle, tmp_path):
     files.save(tmp_path / "m", bundle)
     assert len(load(tmp_path / "m").predict()) == 6
+
+
+QUIET = """
+import sys
+from ostinato.runtime import load
+seen, modules = [], set(sys.modules)
+def hook(event, arguments):
+    if event in ("import", "exec", "compile") or event.startswith(("subprocess", "socket", "os.")) or event == "open":
+        seen.append((event, *map(str, arguments[:2])))
+sys.addaudithook(hook)
+load(sys.argv[1])
+assert {(event[0], event[2]) for event in seen} <= {("open", "None"), ("open", "r"), ("open", "rb")}, seen
+assert seen
+assert set(sys.modules) == modules
+"""
+
+
+def test_loading_a_forecast_only_opens_its_file(bundle, tmp_path):
+    files.save(tmp_path / "m", bundle)
+    done = subprocess.run([sys.executable, "-c", QUIET, str(tmp_path / "m")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
