@@ -15,6 +15,7 @@ from ostinato.maps.conv1d import Conv1D
 from ostinato.maps.dense import Dense
 from ostinato.maps.dropout import Dropout
 from ostinato.maps.embedding import Embedding
+from ostinato.maps.global_max_pooling1d import GlobalMaxPooling1D
 from ostinato.maps.layer_norm import LayerNorm
 from ostinato.maps.max_pooling1d import MaxPooling1D
 from ostinato.maps.reshape import Reshape
@@ -37,6 +38,7 @@ EXAMPLES: list[tuple[Map, Shape]] = [
     (Embedding(7, 3), (6,)),
     (Embedding(7, 3, mask_zero=True), (6,)),
     (LayerNorm(), SEQUENCE),
+    (GlobalMaxPooling1D(), SEQUENCE),
     (MaxPooling1D(2), SEQUENCE),
     (MaxPooling1D(4), SEQUENCE),
     (Reshape((2, 12)), SEQUENCE),

@@ -40,7 +40,7 @@ class Cell(ABC):
 
     @abstractmethod
     def step(self, xp: Any, a: Array, U: Array, state: State, **extra: Array) -> State:
-        """One step: `a [batch, gates · units]`, `U [units, gates · units]`, states `[batch, units]`; new states back."""
+        """One step: `a [batch, gates · units]`, `U [units, gates · units]`, states `[batch, units]`; new states."""
 
     def extra(self) -> dict[str, Weight]:
         """Further recurrent weights by name, which `step` gets as keywords."""

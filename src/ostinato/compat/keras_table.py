@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Unpack
 
 from ostinato import layers, train
+from ostinato.compat import keras_ops
 from ostinato.compat.categories import to_categorical
 from ostinato.compat.padding import pad_sequences
 from ostinato.layers import keras_initialisers, regularisers
@@ -98,8 +100,12 @@ _METRICS = {
         "SparseCategoricalAccuracy",
         "TopKCategoricalAccuracy",
     )
-} | {name: getattr(named, name) for name in ("MeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError")}
-_INITIALIZERS = {cls.__name__: cls for cls in keras_initialisers.OBJECTS} | {"Constant": keras_initialisers.Constant}
+} | {
+    "".join(word.capitalize() for word in loss.split("_")): partial(figures.from_loss, loss)
+    for loss in ("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "log_cosh", "poisson")
+}
+_INITIALIZERS: dict[str, Any] = {"Constant": keras_initialisers.Constant, "constant": keras_initialisers.Constant}
+_INITIALIZERS |= {name: type(rule) for name, rule in keras_initialisers.BY_NAME.items()}
 _REGULARIZERS = {
     "L1": regularisers.L1,
     "L2": regularisers.L2,
@@ -110,7 +116,12 @@ _REGULARIZERS = {
 }
 _MODELS = {"Sequential": Sequential, "load_model": load_model}
 _SEQUENCE = {"pad_sequences": pad_sequences}
-_UTILS = {"set_random_seed": set_random_seed, "to_categorical": to_categorical, "pad_sequences": pad_sequences}
+_UTILS = {
+    "clear_session": clear_session,
+    "pad_sequences": pad_sequences,
+    "set_random_seed": set_random_seed,
+    "to_categorical": to_categorical,
+}
 
 _KERAS: dict[str, dict[str, Any]] = {
     "": {"Sequential": Sequential, "Input": layers.Input, "__version__": __version__},
@@ -123,7 +134,9 @@ _KERAS: dict[str, dict[str, Any]] = {
     "initializers": _INITIALIZERS,
     "regularizers": _REGULARIZERS,
     "utils": _UTILS,
-    "backend": {"clear_session": clear_session},
+    "backend": {**keras_ops.KERAS, "epsilon": keras_ops.epsilon, "clear_session": clear_session},
+    "ops": dict(keras_ops.KERAS),
+    "saving": {"load_model": load_model},
     "preprocessing": {},
     "preprocessing.sequence": _SEQUENCE,
 }
@@ -134,7 +147,8 @@ def _modules() -> dict[str, Names]:
     for top in ("keras", "tensorflow.keras"):
         for name, names in _KERAS.items():
             found[f"{top}.{name}".rstrip(".")] = MappingProxyType(names)
-    found["tensorflow"] = MappingProxyType({"__version__": __version__})
+    found["tensorflow"] = MappingProxyType({"__version__": __version__, **keras_ops.TENSORFLOW, **keras_ops.TYPES})
+    found["tensorflow.math"] = keras_ops.TENSORFLOW
     found["tensorflow.random"] = MappingProxyType({"set_seed": set_random_seed})
     return found
 

@@ -14,7 +14,7 @@ from ostinato.layers.keras_maps import (
     SpatialDropout1D,
 )
 from ostinato.layers.keras_recurrent import GRU, LSTM, RNN, SimpleRNN
-from ostinato.layers.keras_sequence import Attention, Conv1D, GlobalAveragePooling1D, MaxPooling1D
+from ostinato.layers.keras_sequence import Attention, Conv1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from ostinato.layers.keras_wrappers import Bidirectional, TimeDistributed
 from ostinato.layers.module import Layer
 from ostinato.layers.stack import Stack
@@ -32,6 +32,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "Input",
     "InputLayer",
     "Layer",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypedDict, get_type_hints
 
@@ -11,14 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.errors import ArgumentError, ShapeError
+from ostinato.errors import ArgumentError, NotBuiltError, ShapeError
 from ostinato.layers.initialisers import Rule
 from ostinato.layers.keras_initialisers import initialiser
+from ostinato.layers.keras_weights import from_keras, to_keras
 from ostinato.layers.module import Layer
 from ostinato.layers.noise import Noise
 from ostinato.layers.regularisers import L1L2, regulariser
 from ostinato.layers.seeds import check_seed, next_seed
 from ostinato.maps.base import Out, Part, Shape, State
+from ostinato.maps.embedding import Embedding
 
 
 class Named(TypedDict, total=False):
@@ -151,14 +154,32 @@ class KerasLayer(Layer):
         """Forget the carried states; the next batch starts from zeros."""
         self._carried = ()
 
+    reset_state = reset_states
+
     def penalty(self) -> Tensor | None:
         """The regularisers' share of the loss, or None."""
         terms = [rule(self.weights[key]) for key, rule in self.weighing.penalties.items() if key in self.weights]
         return torch.stack(terms).sum() if terms else None
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of the weights."""
-        return [p.detach().cpu().numpy().copy() for p in self.parameters()]
+        """Copies of the weights in Keras' order and layout (see `layers/keras_weights.py`)."""
+        return to_keras(self.part, self._arrays())
+
+    @torch.no_grad()
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Replace the weights by arrays in Keras' order and layout, such as `get_weights` gives here and in Keras."""
+        if self.built_shape is None:
+            raise NotBuiltError(
+                f"layer {self.name or self.kind!r} must know its input shape before it gets weights",
+                got="no input shape",
+                fix="Put the layer in a model that knows its input shape, or call the layer once.",
+            )
+        new = from_keras(self.part, weights, like=self._arrays())
+        for name, p in self.named_parameters():
+            p.copy_(torch.as_tensor(new[name.removeprefix("weights.")]))
+
+    def _arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        return {k.removeprefix("weights."): p.detach().cpu().numpy().copy() for k, p in self.named_parameters()}
 
     def count_params(self) -> int:
         """Number of trainable and frozen numbers in the weights."""
@@ -177,19 +198,20 @@ class KerasLayer(Layer):
             The output; `[output, *states]` with `return_state`. Tensors for a tensor, else arrays.
         """
         tensor = isinstance(x, Tensor)
-        x = x if tensor else _tensor(x)
+        x = self._numbers(_tensor(x))
         if self.built_shape is None:
             self.build(tuple(x.shape[1:]), noise=Noise(next_seed()))
         else:
             self.part.out_shape(tuple(x.shape[1:]))
         was = self.training
         self.train(training)
+        noise = self.noise or Noise(0)
         try:
-            with torch.set_grad_enabled(tensor and torch.is_grad_enabled()):
+            with noise.apart(), torch.set_grad_enabled(tensor and torch.is_grad_enabled()):
                 y, _, state = self.run(
                     x,
                     mask=None if mask is None else torch.as_tensor(mask, dtype=torch.bool),
-                    state=tuple(s if isinstance(s, Tensor) else _tensor(s) for s in initial_state),
+                    state=tuple(self._numbers(_tensor(s)) for s in _list(initial_state)),
                 )
         finally:
             self.train(was)
@@ -197,6 +219,12 @@ class KerasLayer(Layer):
         if not tensor:
             given = [t.numpy() for t in given]
         return given if self.return_state else given[0]
+
+    def _numbers(self, x: Tensor) -> Tensor:
+        """Symbols stay whole numbers; everything else becomes the type of the weights."""
+        if isinstance(self.part, Embedding):
+            return x
+        return x.to(next((p.dtype for p in self.parameters()), torch.get_default_dtype()))
 
 
 class OwnNoise(Noise):
@@ -214,6 +242,11 @@ class OwnNoise(Noise):
     def enter(self, layer: int) -> Noise:
         self.step = self.model.step
         return super().enter(layer)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        with self.model.apart():
+            yield
 
 
 def check_options(cls: type, given: Mapping[str, Any], *known: type) -> None:
@@ -333,12 +366,19 @@ def _checked_name(common: Mapping[str, Any]) -> str | None:
 
 
 def _tensor(x: Any) -> Tensor:
+    if isinstance(x, Tensor):
+        return x
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise ArgumentError("the input must be an array of numbers", got=str(array.dtype), fix="Convert it.")
     return torch.from_numpy(np.ascontiguousarray(array)).to(
         torch.int64 if array.dtype.kind in "iub" else torch.get_default_dtype()
     )
+
+
+def _list(states: Any) -> Sequence[Any]:
+    """One state may come without a list around it."""
+    return states if isinstance(states, (list, tuple)) else (states,)
 
 
 def whole(value: Any) -> Any:

@@ -14,6 +14,7 @@ from ostinato.maps.dropout import Dropout
 from ostinato.maps.embedding import Embedding
 from ostinato.maps.flatten import Flatten
 from ostinato.maps.global_average_pooling1d import GlobalAveragePooling1D
+from ostinato.maps.global_max_pooling1d import GlobalMaxPooling1D
 from ostinato.maps.layer_norm import LayerNorm
 from ostinato.maps.masking import Masking
 from ostinato.maps.max_pooling1d import MaxPooling1D
@@ -40,6 +41,7 @@ _PARTS: dict[type, type[KerasLayer]] = {
     Embedding: keras_maps.Embedding,
     Flatten: keras_maps.Flatten,
     GlobalAveragePooling1D: keras_sequence.GlobalAveragePooling1D,
+    GlobalMaxPooling1D: keras_sequence.GlobalMaxPooling1D,
     LayerNorm: keras_maps.LayerNormalization,
     Masking: keras_maps.Masking,
     MaxPooling1D: keras_sequence.MaxPooling1D,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -111,12 +112,19 @@ class RandomUniform(Initializer):
 
 @dataclass(frozen=True)
 class Constant(Initializer):
-    """All the same number."""
+    """All the same number, or the numbers of an array of the weight's own shape."""
 
-    value: float = 0.0
+    value: Any = 0.0
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Numbers:
-        return np.full(shape, float(self.value))
+        given = np.asarray(self.value)
+        if given.dtype.kind not in "fiub" or given.shape not in ((), shape) or not np.isfinite(given).all():
+            raise ArgumentError(
+                f"a constant must be a finite number, or an array of the weight's shape {shape}",
+                got=f"{given.dtype} of shape {given.shape}",
+                fix="Pass one of them; nothing is broadcast.",
+            )
+        return np.full(shape, given, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -145,9 +153,7 @@ OBJECTS = (
     RandomUniform,
 )  # fmt: skip
 
-BY_NAME = MappingProxyType(
-    {_snake(cls.__name__): cls() for cls in OBJECTS} | {cls.__name__: cls() for cls in OBJECTS}
-)
+BY_NAME = MappingProxyType({_snake(cls.__name__): cls() for cls in OBJECTS} | {cls.__name__: cls() for cls in OBJECTS})
 """Initialisers by both spellings that Keras has."""
 
 

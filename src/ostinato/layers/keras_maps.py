@@ -18,6 +18,7 @@ from ostinato.layers.keras_base import (
     weighing,
     whole,
 )
+from ostinato.layers.keras_initialisers import Constant
 from ostinato.layers.keras_recurrent import Initial, Penalty
 from ostinato.maps.activation import Activation as ActivationMap
 from ostinato.maps.base import Shape
@@ -103,9 +104,14 @@ class SpatialDropout1D(KerasLayer):
 
 
 class Embeddings(Named, total=False):
-    """How the table begins and what it costs, next to what every layer can be told."""
+    """How the table begins and what it costs, next to what every layer can be told.
+
+    Args:
+        weights: [table], ready vectors `[input_dim, output_dim]` to begin with, instead of an initializer.
+    """
 
     embeddings_initializer: Initial
+    weights: Sequence[Any]
     embeddings_regularizer: Penalty
 
 
@@ -137,6 +143,14 @@ class Embedding(KerasLayer):
                     "the input shape must be given in one way", got="input_length and a shape", fix="Keep one of them."
                 )
             common["input_shape"] = (input_length,)
+        if (ready := own.pop("weights", None)) is not None:
+            if not isinstance(ready, (list, tuple)) or len(ready) != 1 or "embeddings_initializer" in own:
+                raise ArgumentError(
+                    "weights must be a list of one table, without an embeddings_initializer",
+                    got=type(ready).__name__,
+                    fix="Pass weights=[table].",
+                )
+            own["embeddings_initializer"] = Constant(ready[0])
         super().__init__(
             EmbeddingMap(whole(input_dim), whole(output_dim), mask_zero=mask_zero),
             weighing=weighing(own, {"embeddings": ["table"]}),

@@ -18,6 +18,7 @@ from ostinato.maps.attention import Attention as AttentionMap
 from ostinato.maps.attention import attend
 from ostinato.maps.conv1d import Conv1D as Conv1DMap
 from ostinato.maps.global_average_pooling1d import GlobalAveragePooling1D as AverageMap
+from ostinato.maps.global_max_pooling1d import GlobalMaxPooling1D as MaxMap
 from ostinato.maps.max_pooling1d import MaxPooling1D as MaxPoolingMap
 
 
@@ -107,6 +108,17 @@ class GlobalAveragePooling1D(KerasLayer):
 
     def __init__(self, **common: Unpack[Common]) -> None:
         super().__init__(AverageMap(), common=common)
+
+
+class GlobalMaxPooling1D(KerasLayer):
+    """The largest value of each feature over the real steps of a sequence.
+
+    Args:
+        common: See `Common`.
+    """
+
+    def __init__(self, **common: Unpack[Common]) -> None:
+        super().__init__(MaxMap(), common=common)
 
 
 class Attention(KerasLayer):

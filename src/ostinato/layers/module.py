@@ -71,9 +71,7 @@ class Layer(nn.Module):
                 if key in self.fixed:
                     self.register_buffer(f"fixed_{key}", torch.zeros(weight.shape), persistent=False)
                     continue
-                first = draw(
-                    self.initial.get(key, weight.init), weight.shape, seed=noise.seed, key=f"{index}/{key}"
-                )
+                first = draw(self.initial.get(key, weight.init), weight.shape, seed=noise.seed, key=f"{index}/{key}")
                 self.weights[key] = nn.Parameter(torch.from_numpy(first).to(torch.get_default_dtype()))
             self.built_shape = shape
         self.noise, self.index = noise, index

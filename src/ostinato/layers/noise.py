@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
 _ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
 _64 = (1 << 64) - 1
+_APART = 0x2545F4914F6CDD1D
 
 
 class Noise:
@@ -21,7 +25,19 @@ class Noise:
         self.step = 0
         self._layer = 0
         self._draws = 0
+        self._calls = 0
         self._generators: dict[torch.device, torch.Generator] = {}
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within the block, noise of its own that differs from call to call and leaves that of training as it is."""
+        seed, step = self.seed, self.step
+        self._calls += 1
+        self.seed, self.step = seed ^ _APART, self._calls
+        try:
+            yield
+        finally:
+            self.seed, self.step = seed, step
 
     def enter(self, layer: int) -> Noise:
         """Say that the layer with this index draws next."""
@@ -29,7 +45,7 @@ class Noise:
         return self
 
     def drop(self, x: Tensor, rate: float, axes: tuple[int, ...]) -> Tensor:
-        """Zero entries of `x` with probability `rate` and divide the others by 1 - rate; noise is shared along `axes`."""
+        """Zero entries of `x` with probability `rate`, divide the others by 1 - rate; noise is shared along `axes`."""
         shape = [1 if axis in axes else n for axis, n in enumerate(x.shape)]
         keep = torch.empty(shape, dtype=x.dtype, device=x.device)
         keep.bernoulli_(1.0 - rate, generator=self._generator(x.device))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.errors import ArgumentError
+from ostinato.errors import ArgumentError, ShapeError
 from ostinato.losses import labels, points
 
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -31,8 +33,23 @@ class Loss:
     target: str = "numbers"
     plain: bool = True
 
-    def __call__(self, y: Tensor, target: Tensor) -> Tensor:
-        """One value per sample and step."""
+    def __call__(self, y_true: Any, y_pred: Any) -> Tensor:
+        """One value per sample and step; target first, as Keras users call a loss. Nothing is broadcast."""
+        target, y = (v if isinstance(v, Tensor) else torch.as_tensor(np.asarray(v)) for v in (y_true, y_pred))
+        if not y.is_floating_point():
+            y = y.to(torch.get_default_dtype())
+        if self.target == "classes":
+            target = target[..., 0] if target.ndim == y.ndim else target
+        else:
+            target = target.to(y.dtype)
+        expected = y.shape[:-1] if self.target == "classes" else y.shape
+        if self.target != "own" and target.shape != expected:
+            raise ShapeError(
+                f"y_true must have the shape {tuple(expected)}, since y_pred has {tuple(y.shape)}",
+                got=str(tuple(target.shape)),
+                fix="Reshape it; nothing is broadcast.",
+                where=self.name,
+            )
         return self.function(y, target)
 
 

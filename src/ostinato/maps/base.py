@@ -1,8 +1,8 @@
 """What every layer below the torch line is: a frozen description that computes on the array namespace it is handed.
 
 A `Part` holds options, never numbers: its weights are passed in, so that NumPy (the runtime) and torch (training) run
-the same formula. Shapes are written without the batch axis, `None` stands for an open length: `(None, 8)` is a sequence of
-any length with 8 features.
+the same formula. Shapes are written without the batch axis, `None` stands for an open length: `(None, 8)` is a
+sequence of any length with 8 features.
 """
 
 from __future__ import annotations

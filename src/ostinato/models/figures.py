@@ -86,8 +86,21 @@ def Recall(name: str = "recall", threshold: float = 0.5) -> Figure:  # noqa: N80
 def RootMeanSquaredError(name: str = "root_mean_squared_error") -> Figure:  # noqa: N802
     """sqrt of the mean of (y - target)²."""
     return Figure(
-        name, BY_NAME["mean_squared_error"].function, finish=math.sqrt, plain=name == "root_mean_squared_error"
+        name,
+        BY_NAME["mean_squared_error"].function,
+        finish=math.sqrt,
+        plain=name in ("root_mean_squared_error", "rmse"),
     )
+
+
+def from_loss(loss: str, name: str | None = None) -> Figure:
+    """A loss as a metric.
+
+    Args:
+        loss: The loss's full name.
+        name: The metric's name; the loss's by default.
+    """
+    return Figure(name or loss, BY_NAME[loss].function, plain=loss_named(name or loss) is BY_NAME[loss])
 
 
 OWN: MappingProxyType[str, Callable[[], Figure]] = MappingProxyType(

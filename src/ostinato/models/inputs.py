@@ -77,7 +77,7 @@ def as_numbers(name: str, x: Any) -> Numbers | Padded:
         DataError: It holds something else.
     """
     if isinstance(x, Tensor):
-        x = x.detach().cpu().numpy()
+        x = (x.float() if x.dtype is torch.bfloat16 else x).detach().cpu().numpy()
     if isinstance(x, np.ma.MaskedArray):
         if np.ma.is_masked(x):
             raise DataError(

@@ -11,6 +11,7 @@ from ostinato.errors import ArgumentError, ModelFileError
 from ostinato.layers.keras_base import Weighing
 from ostinato.layers.keras_from_part import from_part
 from ostinato.layers.regularisers import L1L2
+from ostinato.models.arguments import refuse_unknown
 from ostinato.models.saving import Extras, fill, setting_names
 from ostinato.models.sequential import Sequential
 from ostinato.runtime.bundle import load
@@ -18,12 +19,18 @@ from ostinato.runtime.manifest import Settings
 from ostinato.train.optimisers import OPTIMIZERS
 
 
-def load_model(path: str | os.PathLike[str]) -> Sequential:
-    """Read a model that `save` wrote; it is compiled if it was, with the optimiser at its beginning.
+def load_model(path: str | os.PathLike[str], *, compile: bool = True, **unknown: object) -> Sequential:
+    """Read a model that `save` wrote.
+
+    Args:
+        path: The file.
+        compile: Whether the model is compiled if it was, with the optimiser at its beginning.
+        unknown: Refused; a file never holds code, so there is nothing that `custom_objects` could explain.
 
     Raises:
         ModelFileError: The file is damaged, foreign, too new, or holds no `Sequential`.
     """
+    refuse_unknown("load_model", unknown)
     bundle = load(path, task_tensors={})
     manifest = bundle.manifest
     if manifest.task != "sequential":
@@ -45,7 +52,8 @@ def load_model(path: str | os.PathLike[str]) -> Sequential:
             model.add(layer)
             fill(layer, bundle.weights[number])
             layer.trainable = number not in extras.frozen
-        _compile(model, manifest.compiled)
+        if compile:
+            _compile(model, manifest.compiled)
     except (msgspec.ValidationError, ArgumentError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, ModelFileError):
             raise

@@ -49,15 +49,15 @@ def objective(loss: Loss, figures: Sequence[Figure], *, penalty: Callable[[], Te
     """
 
     def mean(y: Tensor, batch: Batch, mask: Tensor | None) -> tuple[Tensor, float]:
-        values = loss(y, batch.target)
-        if values.ndim < 2:
-            mask = None
+        values = loss.function(y, batch.target)
         if mask is None and batch.weight is None:
             return values.mean(), float(max(values.numel(), len(y) if values.ndim == 0 else 0))
-        if values.ndim == 0:
+        needed = max(0 if mask is None else mask.ndim, 0 if batch.weight is None else batch.weight.ndim)
+        if values.ndim < needed:
             raise ArgumentError(
-                "a loss of your own must return one value per sample when samples have weights or masks",
-                got="a single number",
+                "a loss of your own must return one value per sample, or per step of a sequence, when samples have "
+                "weights or masks",
+                got="a single number" if values.ndim == 0 else f"values of shape {tuple(values.shape)}",
                 fix="Average over the last axis only.",
             )
         if batch.weight is not None:

@@ -12,22 +12,17 @@ from torch import Tensor
 
 from ostinato import train
 from ostinato.errors import ArgumentError, DataError, NonFiniteLoss, NotBuiltError
-from ostinato.layers.keras_base import KerasLayer, check_shape
+from ostinato.layers.keras_base import KerasLayer
 from ostinato.layers.keras_input import Input
-from ostinato.layers.seeds import check_seed, next_seed
-from ostinato.layers.stack import Stack
 from ostinato.losses.named import Loss
 from ostinato.maps.base import Shape
-from ostinato.maps.embedding import Embedding
 from ostinato.models import saving
 from ostinato.models.arguments import pair, refuse_unknown, split, verbosity
-from ostinato.models.choices import explain_choices
-from ostinato.models.entries import check_layer, free_name
 from ostinato.models.figures import Figure, figure
-from ostinato.models.inputs import Given, as_input, check_rows, check_whole
+from ostinato.models.inputs import check_rows, check_whole
+from ostinato.models.layered import Layered
 from ostinato.models.objective import objective, resolve_loss
-from ostinato.models.summary import table
-from ostinato.models.targets import as_target, as_weights
+from ostinato.models.targets import as_target, as_weights, with_classes
 from ostinato.train.optimisers import Optimizer
 from ostinato.train.optimisers import optimizer as named_optimizer
 from ostinato.train.progress import Progress
@@ -42,7 +37,7 @@ class Compiled(NamedTuple):
     figures: tuple[Figure, ...]
 
 
-class Sequential(Stack):
+class Sequential(Layered):
     """Layers one after the other.
 
     Args:
@@ -55,95 +50,26 @@ class Sequential(Stack):
     def __init__(
         self, layers: Iterable[KerasLayer | Input] | None = None, *, name: str | None = None, seed: int | None = None
     ) -> None:
-        if seed is not None:
-            check_seed(seed)
-        self_seed = next_seed() if seed is None else int(seed)
-        super().__init__(seed=self_seed)
-        self.seed = self_seed
-        self.name = name or "sequential"
+        super().__init__(name=name, seed=seed)
         self.optimizer: Optimizer | None = None
         self.history: train.History | None = None
         self.told: Compiled | None = None
-        self._input: Input | None = None
         self._runs = 0
         self._steps = 0
         for layer in layers or ():
             self.add(layer)
-
-    def add(self, layer: KerasLayer | Input) -> None:
-        """Append a layer; the model is built as soon as its input shape is known."""
-        if isinstance(layer, Input):
-            if len(self.layers) or self._input is not None:
-                raise ArgumentError(
-                    "an Input must be the first entry of a model", got=f"entry {len(self.layers) + 1}", fix="Move it."
-                )
-            self._input = layer
-            return
-        check_layer(layer, self.entries)
-        layer.name = free_name(layer, self.entries)
-        self.layers.append(layer)
-        shape = self._input.shape if self._input is not None else self.entries[0].input_shape
-        shape = self.built_shape or shape
-        if shape is not None:
-            try:
-                super().build(shape)
-            except Exception:
-                del self.layers[-1]
-                raise
-
-    def pop(self) -> KerasLayer:
-        """Remove the last layer and return it."""
-        if not len(self.layers):
-            raise ArgumentError("a model must have a layer to remove", got="none", fix="Call add() first.")
-        last = self.entries[-1]
-        del self.layers[-1]
-        if self.built_shape is not None:
-            super().build(self.built_shape)
-        return last
-
-    def build(self, input_shape: Shape | None = None) -> None:
-        """Draw the weights.
-
-        Args:
-            input_shape: Shape with the batch axis in front, as in Keras: (None, 10, 1).
-        """
-        if input_shape is None:
-            self._need_built()
-            return
-        _, *shape = check_shape("input_shape", input_shape)
-        super().build(tuple(shape))
-
-    @property
-    def input_shape(self) -> Shape:
-        """Shape of the input, batch axis first."""
-        self._need_built()
-        return (self.batch_size, *(self.built_shape or ()))
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape of the output, batch axis first."""
-        self._need_built()
-        shape = self.built_shape or ()
-        for layer in self.entries:
-            shape = layer.part.out_shape(shape)
-        return (self.batch_size, *shape)
 
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` returns, in order."""
         return ["loss", *(f.name for f in self._need_compiled().figures)]
 
-    @property
-    def batch_size(self) -> int | None:
-        """The fixed batch size, or None."""
-        first = self._input if self._input is not None else self.entries[0] if len(self.layers) else None
-        return None if first is None else first.batch_size
-
     def compile(
         self,
         optimizer: str | Optimizer = "rmsprop",
         loss: str | Loss | Callable[..., Any] | None = None,
         metrics: Sequence[Any] | str = (),
+        **unknown: object,
     ) -> None:
         """Say how to train.
 
@@ -152,6 +78,7 @@ class Sequential(Stack):
             loss: Name, object, or function (y_true, y_pred) on tensors.
             metrics: Names or functions (y_true, y_pred); "accuracy" means the one that belongs to the loss.
         """
+        refuse_unknown("compile", unknown)
         if loss is None:
             raise ArgumentError("loss must be given", got="None", fix="Pass, say, loss='mse'.")
         chosen = resolve_loss(loss)
@@ -196,7 +123,7 @@ class Sequential(Stack):
             validation_split: Share of the last rows that are only measured; they are cut off before shuffling.
             validation_data: (x, y) or (x, y, sample_weight) that is only measured.
             shuffle: Whether each epoch has its own order; must be False for stateful models.
-            class_weight: Weight of each class in the loss.
+            class_weight: Weight of each class in the training loss; validation data has no class weights.
             sample_weight: Weight of each sample, or of each step, in the loss.
             initial_epoch: Number of epochs already done in an earlier call, which this one then continues exactly.
             validation_freq: Measure the validation data after every so many epochs.
@@ -208,12 +135,14 @@ class Sequential(Stack):
         compiled = self._need_compiled()
         size = self._batch_size(batch_size)
         first, last = check_whole("initial_epoch", initial_epoch, least=0), check_whole("epochs", epochs)
-        samples, valid = self._samples(x, y, sample_weight, class_weight), None
+        samples, valid = self._samples(x, y, sample_weight), None
         if validation_data is not None:
             valid = self._samples(*pair(validation_data))
         elif validation_split:
             samples, valid = split(samples, validation_split)
+        samples = with_classes(samples, class_weight, ndim=len(self.output_shape))
         self._check_training(samples, valid, size, shuffle)
+        self.claim()
         asked = [callbacks] if isinstance(callbacks, train.Callback) else list(callbacks or ())
         watching = [Progress(shown)] if (shown := verbosity(verbose)) else []
         if first == 0:
@@ -288,11 +217,18 @@ class Sequential(Stack):
         return train.predict(self, given.x, batch_size=max(len(given.x), 1), mask=given.mask).numpy()
 
     def train_on_batch(
-        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        *,
+        return_dict: bool = False,
     ) -> Any:
-        """One step on `x` and `y`; returns the loss before it, or a list of loss and metrics."""
+        """One step on `x` and `y`; returns the loss before it, or a list or dictionary of loss and metrics."""
         compiled = self._need_compiled()
-        samples = self._samples(x, y, sample_weight, class_weight)
+        samples = with_classes(self._samples(x, y, sample_weight), class_weight, ndim=len(self.output_shape))
+        self.claim()
         history = train.train(
             self,
             samples,
@@ -302,39 +238,15 @@ class Sequential(Stack):
             epochs=range(self._steps, self._steps + 1),
         )
         self._steps += 1
-        found = [values[0] for values in history.history.values()]
-        return found if compiled.figures else found[0]
+        found = {name: values[0] for name, values in history.history.items()}
+        if return_dict:
+            return found
+        return list(found.values()) if compiled.figures else found["loss"]
 
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, *, return_dict: bool = False) -> Any:
         """Loss and metrics on `x` and `y`, computed at once."""
-        return self.evaluate(x, y, batch_size=max(len(x), 1), sample_weight=sample_weight)
-
-    def reset_states(self) -> None:
-        """Forget the states that stateful layers carry from batch to batch."""
-        for layer in self.entries:
-            layer.reset_states()
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> KerasLayer:
-        """A layer by name or by number."""
-        names = [str(layer.name) for layer in self.entries]
-        if name is not None and name in names:
-            return self.entries[names.index(name)]
-        if name is None and index is not None and -len(names) <= index < len(names):
-            return self.entries[index]
-        raise ArgumentError(
-            f"a layer must be one of {', '.join(names) or 'none'}",
-            got=repr(name if name is not None else index),
-            fix="Choose a name from the list, or a number below their count.",
-        )
-
-    def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print a table of layers, output shapes and numbers of weights."""
-        print_fn(table(self.name, self.entries, self.built_shape))
-
-    def explain_choices(self) -> dict[str, str]:
-        """Which kernel computes each recurrent layer, and why not a faster one."""
-        self._need_built()
-        return explain_choices(self.entries, self.built_shape or ())
+        size = max(len(x), 1)
+        return self.evaluate(x, y, batch_size=size, sample_weight=sample_weight, return_dict=return_dict)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file: layers, weights, and what `compile` was told by name."""
@@ -350,19 +262,6 @@ class Sequential(Stack):
         self._need_built()
         saving.load_weights(self, path)
 
-    @property
-    def entries(self) -> list[KerasLayer]:
-        """The layers, as a list."""
-        return list(self.layers)  # type: ignore[arg-type]
-
-    def _need_built(self) -> None:
-        if self.built_shape is None or not len(self.layers):
-            raise NotBuiltError(
-                "a model must know its input shape and have a layer",
-                got="no input shape" if len(self.layers) else "no layer",
-                fix="Give the first layer an input_shape, or call build() or fit().",
-            )
-
     def _need_compiled(self) -> Compiled:
         if self.told is None:
             raise NotBuiltError(
@@ -377,21 +276,7 @@ class Sequential(Stack):
             )
         return self.optimizer
 
-    def _input_of(self, x: Any) -> Given:
-        if not len(self.layers):
-            self._need_built()
-        part = self.entries[0].part
-        symbols = part.input_dim if isinstance(part, Embedding) else None
-        whole = self._input is not None and self._input.whole
-        given = as_input(x, shape=self.built_shape, symbols=symbols, whole=whole)
-        if self.built_shape is None:
-            shape = tuple(given.x.shape[1:])
-            super().build((None, *shape[1:]) if given.mask is not None else shape)
-        return given
-
-    def _samples(
-        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
-    ) -> train.Arrays:
+    def _samples(self, x: Any, y: Any, sample_weight: Any = None) -> train.Arrays:
         given = self._input_of(x)
         if len(given.x) == 0:
             raise DataError("there must be at least one sample", got="none", fix="Pass more data.", code="empty")
@@ -401,7 +286,7 @@ class Sequential(Stack):
         output = (len(given.x), *(int(n or 0) for n in shape))
         target = as_target(y, output=output, kind=self._need_compiled().loss.target)
         check_rows(len(given.x), y=target)
-        weight = as_weights(sample_weight, class_weight, target=target, output=output)
+        weight = as_weights(sample_weight, output=output)
         return train.Arrays(given.x, target, weight, given.mask)
 
     def _batch_size(self, asked: int | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ostinato.errors import ArgumentError, DataError, ShapeError
 from ostinato.models.inputs import Padded, as_float, as_numbers, as_whole, check_finite, places
+from ostinato.train.batches import Arrays
 
 
 def as_target(y: Any, *, output: tuple[int, ...], kind: str) -> Tensor:
@@ -56,50 +58,62 @@ def as_target(y: Any, *, output: tuple[int, ...], kind: str) -> Tensor:
     return target
 
 
-def as_weights(
-    sample_weight: Any, class_weight: Mapping[int, float] | None, *, target: Tensor, output: tuple[int, ...]
-) -> Tensor | None:
+def as_weights(sample_weight: Any, *, output: tuple[int, ...]) -> Tensor | None:
     """The weight of each sample, `[batch]`, or of each step, `[batch, time]`; None for equal weights.
 
     Args:
         sample_weight: One number per sample or per step.
-        class_weight: A weight per class; classes that are not named have weight 1.
-        target: As `as_target` gives it.
         output: Shape of the model's output.
     """
-    weight = None
-    if sample_weight is not None:
-        values = as_numbers("sample_weight", sample_weight)
-        if isinstance(values, Padded):
-            values = values.values
-        allowed = [output[:1]] + ([output[:2]] if len(output) > 2 else [])
-        if values.shape not in allowed:
-            raise ShapeError(
-                f"sample_weight must have the shape {' or '.join(map(str, allowed))}",
-                got=str(values.shape),
-                fix="Pass one number per sample, or per step if the model returns sequences.",
-            )
-        check_finite("sample_weight", values.astype(np.float64))
-        if (values < 0).any():
-            bad = values < 0
-            raise DataError(
-                "sample_weight must be at least 0",
-                got=str(values[bad][0]),
-                count=int(bad.sum()),
-                where=places(bad),
-                fix="Remove the samples, or give them weight 0.",
-                code="range",
-            )
-        weight = as_float("sample_weight", values)
-    if class_weight is not None:
-        by_class = _class_weights(class_weight, target, output)
-        if weight is not None and weight.ndim < by_class.ndim:
-            weight = weight[:, None]
-        weight = by_class if weight is None else weight * by_class
-    return weight
+    if sample_weight is None:
+        return None
+    values = as_numbers("sample_weight", sample_weight)
+    if isinstance(values, Padded):
+        values = values.values
+    allowed = [output[:1]] + ([output[:2]] if len(output) > 2 else [])
+    if values.shape not in allowed:
+        raise ShapeError(
+            f"sample_weight must have the shape {' or '.join(map(str, allowed))}",
+            got=str(values.shape),
+            fix="Pass one number per sample, or per step if the model returns sequences.",
+        )
+    check_finite("sample_weight", values.astype(np.float64))
+    if (values < 0).any():
+        bad = values < 0
+        raise DataError(
+            "sample_weight must be at least 0",
+            got=str(values[bad][0]),
+            count=int(bad.sum()),
+            where=places(bad),
+            fix="Remove the samples, or give them weight 0.",
+            code="range",
+        )
+    return as_float("sample_weight", values)
 
 
-def _class_weights(table: Mapping[int, float], target: Tensor, output: tuple[int, ...]) -> Tensor:
+def with_classes(samples: Arrays, class_weight: Mapping[int, float] | None, *, ndim: int) -> Arrays:
+    """The samples with the weights of their classes, on top of the weights that they have.
+
+    Args:
+        samples: Checked samples.
+        class_weight: A weight per class; classes that are not named have weight 1.
+        ndim: Number of axes of the model's output.
+    """
+    if class_weight is None:
+        return samples
+    if not isinstance(class_weight, Mapping):
+        raise ArgumentError(
+            "class_weight must be a dictionary from class numbers to weights",
+            got=repr(class_weight)[:80],
+            fix="Pass, say, {0: 1.0, 1: 5.0}.",
+        )
+    by_class, weight = _class_weights(class_weight, samples.target, ndim), samples.weight
+    if weight is not None and weight.ndim < by_class.ndim:
+        weight = weight[:, None]
+    return replace(samples, weight=by_class if weight is None else weight * by_class)
+
+
+def _class_weights(table: Mapping[int, float], target: Tensor, ndim: int) -> Tensor:
     for key, value in table.items():
         whole = isinstance(key, (int, np.integer)) and not isinstance(key, bool) and key >= 0
         if not whole or not isinstance(value, (int, float, np.floating, np.integer)) or not 0 <= value < np.inf:
@@ -108,7 +122,7 @@ def _class_weights(table: Mapping[int, float], target: Tensor, output: tuple[int
                 got=f"{key!r}: {value!r}",
                 fix="Pass, say, {0: 1.0, 1: 5.0}.",
             )
-    classes = target if target.ndim < len(output) else target[..., 0] if output[-1] == 1 else target.argmax(-1)
+    classes = target if target.ndim < ndim else target[..., 0] if target.shape[-1] == 1 else target.argmax(-1)
     if not bool((classes == classes.round() if classes.is_floating_point() else classes >= 0).all()):
         raise DataError(
             "class_weight must come with targets that are classes",

@@ -87,4 +87,4 @@ class Order:
             order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(n))
         else:
             order = torch.arange(n)
-        return iter(order.split(self.batch_size)[: self.limit])
+        return iter(torch.split(order, self.batch_size)[: self.limit])

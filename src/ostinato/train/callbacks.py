@@ -14,8 +14,8 @@ Logs = dict[str, float]
 class Callback:
     """Does something at the points of training that its methods name.
 
-    `model` is the model in training; setting `model.stop_training = True` ends it after the current epoch. `params` holds
-    "epochs", "steps" and "verbose".
+    `model` is the model in training; setting `model.stop_training = True` ends it after the current epoch. `params`
+    holds "epochs", "steps" and "verbose".
     """
 
     def __init__(self) -> None:
@@ -48,9 +48,15 @@ class Callback:
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Called after each step with the running means of the epoch."""
 
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras' older name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras' older name of `on_train_batch_end`."""
+
 
 class Callbacks:
-    """Calls the callbacks that have something to say at each point, and no others, so that silent hooks cost nothing."""
+    """Calls the callbacks that have something to say at each point, no others, so that silent hooks cost nothing."""
 
     def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
         self.all = list(callbacks)
@@ -62,13 +68,14 @@ class Callbacks:
         self.train_end = self._those("on_train_end")
         self.epoch_begin = self._those("on_epoch_begin")
         self.epoch_end = self._those("on_epoch_end")
-        self.batch_begin = self._those("on_train_batch_begin")
-        self.batch_end = self._those("on_train_batch_end")
+        self.batch_begin = self._those("on_train_batch_begin", "on_batch_begin")
+        self.batch_end = self._those("on_train_batch_end", "on_batch_end")
 
-    def _those(self, hook: str) -> list[Callable[..., None]]:
+    def _those(self, *hooks: str) -> list[Callable[..., None]]:
         return [
             getattr(callback, hook)
             for callback in self.all
+            for hook in hooks
             if getattr(type(callback), hook) is not getattr(Callback, hook) or hook in vars(callback)
         ]
 

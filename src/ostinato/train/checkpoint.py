@@ -20,6 +20,7 @@ class ModelCheckpoint(Callback):
         save_best_only: Save only when the figure improves; otherwise after every epoch.
         save_weights_only: Save with `model.save_weights`.
         mode: "min", "max" or "auto", as in `EarlyStopping`.
+        save_freq: "epoch".
         initial_value_threshold: The figure must beat this value first.
     """
 
@@ -32,9 +33,12 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = False,
         save_weights_only: bool = False,
         mode: str = "auto",
+        save_freq: str = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__()
+        if save_freq != "epoch":
+            raise ArgumentError("save_freq must be 'epoch'", got=repr(save_freq), fix="Leave it out.")
         self.filepath = os.fspath(filepath)
         self.monitor, self.verbose = monitor, verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only

@@ -36,6 +36,15 @@ class Flat:
         """Whether all weights are finite."""
         return bool(self.data.isfinite().all())
 
+    def intact(self) -> bool:
+        """Whether the parameters are still views of `data`."""
+        at = self.data.data_ptr()
+        for p in self.parameters:
+            if p.numel() and p.data_ptr() != at:
+                return False
+            at += p.numel() * self.data.element_size()
+        return True
+
     def copy(self) -> Tensor:
         """A copy of all weights."""
         return self.data.clone()

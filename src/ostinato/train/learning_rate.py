@@ -45,6 +45,8 @@ class LearningRateScheduler(Callback):
 class ReduceLROnPlateau(Callback):
     """Multiplies the learning rate by `factor` when a figure has not improved for `patience` epochs.
 
+    The rate of each epoch is in the history as "learning_rate".
+
     Args:
         monitor: Name of the figure.
         factor: Above 0 and below 1.
@@ -80,6 +82,8 @@ class ReduceLROnPlateau(Callback):
         self.best, self._wait, self._pause = math.inf, 0, 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = self.model.optimizer.learning_rate
         value = self.sign * monitored(logs, self.monitor)
         if self._pause > 0:
             self._pause -= 1

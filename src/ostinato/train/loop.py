@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ostinato.errors import NonFiniteLoss
+from ostinato.errors import ArgumentError, NonFiniteLoss
 from ostinato.layers.stack import Stack
 from ostinato.train.batches import Batch, Order, Samples
 from ostinato.train.callbacks import Callback, Callbacks
@@ -102,6 +103,7 @@ def train(
         The history, figures by epoch.
 
     Raises:
+        ArgumentError: A callback moved the weights, so that steps would not reach them.
         NonFiniteLoss: The loss or a weight is NaN or infinite; the weights of the last good epoch are back, and the
             optimiser has forgotten its running means, which may hold NaN too.
     """
@@ -132,7 +134,7 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             value = loss.item()
             if not math.isfinite(value):
-                _stop(stack, flat, optimizer, good, batch, epoch=epoch, number=number, value=value)
+                _stop(stack, flat, optimizer, good, batch, at=(epoch, number, index), value=value)
             optimizer.step(flat)
             running.add(value, weight, y, batch, mask)
             if hooks.batch_end:
@@ -140,8 +142,15 @@ def train(
                 for call in hooks.batch_end:
                     call(number, logs)
         stack.eval()
+        if not flat.intact():
+            raise ArgumentError(
+                "weights must stay where they are while they are trained",
+                got="weights that something moved",
+                where=f"epoch {epoch + 1}",
+                fix="Do not train another model of the same layers, or convert this one, in a callback.",
+            )
         if not flat.finite():
-            _stop(stack, flat, optimizer, good, batch, epoch=epoch, number=number, value=math.nan)
+            _stop(stack, flat, optimizer, good, batch, at=(epoch, number, index), value=math.nan)
         good.copy_(flat.data)
         logs = running.means()
         if valid is not None and (epoch + 1) % valid_every == 0:
@@ -159,33 +168,54 @@ def train(
 @torch.no_grad()
 def measure(stack: Stack, samples: Samples, objective: Objective, batch_size: int) -> dict[str, float]:
     """Loss and metrics over `samples`, without dropout."""
-    stack.eval()
     running = Running(objective)
-    for index in Order(0, batch_size, shuffle=False).epoch(len(samples), 0):
-        batch = samples.batch(index)
-        y, mask, _ = stack.run(batch.x, mask=batch.mask)
-        loss, weight = objective.loss(y, batch, mask)
-        if objective.penalty is not None:
-            loss = loss + objective.penalty()
-        running.add(float(loss), weight, y, batch, mask)
+    with _calm(stack):
+        for index in Order(0, batch_size, shuffle=False).epoch(len(samples), 0):
+            batch = samples.batch(index)
+            y, mask, _ = stack.run(batch.x, mask=batch.mask)
+            loss, weight = objective.loss(y, batch, mask)
+            if objective.penalty is not None:
+                loss = loss + objective.penalty()
+            running.add(float(loss), weight, y, batch, mask)
     return running.means()
 
 
 @torch.no_grad()
 def predict(stack: Stack, x: Tensor, *, batch_size: int, mask: Tensor | None = None) -> Tensor:
     """The outputs for `x`, in its order, without dropout."""
-    stack.eval()
-    parts = [
-        stack.run(x[i : i + batch_size], mask=None if mask is None else mask[i : i + batch_size])[0]
-        for i in range(0, max(len(x), 1), batch_size)
-    ]
+    with _calm(stack):
+        parts = [
+            stack.run(x[i : i + batch_size], mask=None if mask is None else mask[i : i + batch_size])[0]
+            for i in range(0, max(len(x), 1), batch_size)
+        ]
     return torch.cat(parts)
 
 
+@contextmanager
+def _calm(stack: Stack) -> Iterator[None]:
+    """Without dropout; a callback that predicts in the middle of an epoch leaves training mode as it was."""
+    was = stack.training
+    stack.eval()
+    try:
+        yield
+    finally:
+        if was:
+            stack.train()
+
+
 def _stop(
-    stack: Stack, flat: Flat, optimizer: Optimizer, good: Tensor, batch: Batch, *, epoch: int, number: int, value: float
+    stack: Stack,
+    flat: Flat,
+    optimizer: Optimizer,
+    good: Tensor,
+    batch: Batch,
+    *,
+    at: tuple[int, int, Tensor],
+    value: float,
 ) -> None:
     """Name the first layer that is not finite, put the last good weights back, and raise."""
+    epoch, number, index = at
+    samples = ", ".join(map(str, index[:5].tolist())) + (", …" if len(index) > 5 else "")
     layer = _first_bad_layer(stack, batch)
     flat.restore(good)
     flat.grad.zero_()
@@ -194,8 +224,8 @@ def _stop(
     raise NonFiniteLoss(
         "the loss and all weights must stay finite",
         got=str(value),
-        where=(f"epoch {epoch + 1}, step {number + 1}", layer),
-        fix="The weights of the last good epoch are back. Scale the data, lower the learning rate, or clip the gradients.",
+        where=(f"epoch {epoch + 1}, step {number + 1}", layer, f"samples {samples}"),
+        fix="The weights of the last good epoch are back. Scale the data, lower the learning rate, or clip gradients.",
     )
 
 

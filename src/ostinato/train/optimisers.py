@@ -14,20 +14,28 @@ from ostinato.errors import ArgumentError
 from ostinato.train.flat import Flat
 
 
-class Limits(TypedDict, total=False):
-    """What every optimiser can do to gradients and weights before its own step.
+class Clips(TypedDict, total=False):
+    """What every optimiser can do to gradients before its own step; None, the default, is no limit.
 
     Args:
-        weight_decay: Share of each weight that a step takes away, times the learning rate (decoupled); 0 by default.
-        clipnorm: The gradient of each weight array is shortened to this norm; None, the default, for no limit.
-        global_clipnorm: All gradients together are shortened to this norm (Pascanu et al. 2013); likewise.
-        clipvalue: Gradients are limited to ± this, number by number; likewise.
+        clipnorm: The gradient of each weight array is shortened to this norm.
+        global_clipnorm: All gradients together are shortened to this norm (Pascanu et al. 2013).
+        clipvalue: Gradients are limited to ± this, number by number.
     """
 
-    weight_decay: float
     clipnorm: float | None
     global_clipnorm: float | None
     clipvalue: float | None
+
+
+class Limits(Clips, total=False):
+    """What every optimiser can do to gradients and weights before its own step; see also `Clips`.
+
+    Args:
+        weight_decay: Share of each weight that a step takes away, times the learning rate (decoupled); 0 by default.
+    """
+
+    weight_decay: float
 
 
 class Optimizer(ABC):
@@ -46,6 +54,7 @@ class Optimizer(ABC):
         self.clipvalue = limits.pop("clipvalue", None)
         self.iterations = 0
         self.slots: tuple[Tensor, ...] = ()
+        self._of: tuple[Tensor, ...] = ()
         if limits:
             raise ArgumentError(
                 f"{type(self).__name__} must get its own arguments or {', '.join(Limits.__annotations__)}",
@@ -62,6 +71,15 @@ class Optimizer(ABC):
                 raise ArgumentError(f"{name} must be positive or None", got=repr(limit), fix="Pass, say, 1.0.")
 
     @property
+    def lr(self) -> float:
+        """Keras' older name of `learning_rate`; may be assigned, too."""
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self.learning_rate = value
+
+    @property
     @abstractmethod
     def n_slots(self) -> int:
         """How many numbers the optimiser remembers per weight."""
@@ -71,10 +89,22 @@ class Optimizer(ABC):
         """Change the flat weights `p` by the flat gradients `g`; t = 1, 2, … counts the steps."""
 
     def bind(self, flat: Flat) -> None:
-        """Start to work on `flat`; what was remembered of the same weights stays."""
-        if len(self.slots) != self.n_slots or any(s.shape != flat.data.shape for s in self.slots):
+        """Start to work on `flat`; what was remembered of the same weights stays, of a changed choice of them nothing.
+
+        Raises:
+            ArgumentError: What is remembered belongs to another model.
+        """
+        old, new = {id(p) for p in self._of}, tuple(flat.parameters)
+        if self.slots and old.isdisjoint(map(id, new)):
+            raise ArgumentError(
+                "an optimiser must train one model, since it remembers the course of each weight",
+                got="an optimiser that trained another model",
+                fix="Make a new one for each model.",
+            )
+        if len(self.slots) != self.n_slots or tuple(map(id, self._of)) != tuple(map(id, new)):
             self.slots = tuple(torch.zeros_like(flat.data) for _ in range(self.n_slots))
             self.iterations = 0
+        self._of = new
 
     def forget(self) -> None:
         """Forget all running means and the number of steps; `bind` starts anew."""
@@ -180,9 +210,7 @@ class Adam(Optimizer):
         m.lerp_(g, 1.0 - self.beta_1)
         v.mul_(self.beta_2).addcmul_(g, g, value=1.0 - self.beta_2)
         scale = math.sqrt(1.0 - self.beta_2**t)
-        p.addcdiv_(
-            m, v.sqrt().add_(self.epsilon * scale), value=-self.learning_rate * scale / (1.0 - self.beta_1**t)
-        )
+        p.addcdiv_(m, v.sqrt().add_(self.epsilon * scale), value=-self.learning_rate * scale / (1.0 - self.beta_1**t))
 
 
 class AdamW(Adam):
@@ -196,7 +224,7 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         *,
         epsilon: float = 1e-7,
-        **limits: Unpack[Limits],
+        **limits: Unpack[Clips],
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon=epsilon, weight_decay=weight_decay, **limits)
 

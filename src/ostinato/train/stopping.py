@@ -78,7 +78,7 @@ def direction(mode: str, monitor: str) -> float:
     if mode not in ("auto", "min", "max"):
         raise ArgumentError("mode must be 'auto', 'min' or 'max'", got=repr(mode), fix="Choose one of them.")
     larger = any(word in monitor for word in ("acc", "auc", "precision", "recall", "f1", "r2"))
-    return -1.0 if mode == "max" or mode == "auto" and larger else 1.0
+    return -1.0 if mode == "max" or (mode == "auto" and larger) else 1.0
 
 
 def monitored(logs: Logs | None, name: str) -> float:

@@ -379,7 +379,7 @@ def test_add_and_pop_and_names():
     late = Sequential([LSTM(3), Dense(1)], seed=0)
     late.compile("sgd", "mse")
     late.fit(X, Y, verbose=0)
-    assert late.input_shape == (None, 5, 2)
+    assert late.input_shape == (None, None, 2)
 
 
 def test_choices_name_kernels_and_reasons():

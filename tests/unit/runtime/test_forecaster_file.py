@@ -157,5 +157,7 @@ assert set(sys.modules) == modules
 
 def test_loading_a_forecast_only_opens_its_file(bundle, tmp_path):
     files.save(tmp_path / "m", bundle)
-    done = subprocess.run([sys.executable, "-c", QUIET, str(tmp_path / "m")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET, str(tmp_path / "m")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
