@@ -2,7 +2,8 @@
 
 Side by side in one run, interleaved: (a) "gradient": take the batch, forward, loss, backward into cleared gradients,
 read the loss; (b) "torch": the same and a step of torch's fused Adam; (c) "ours": the same network in
-`ostinato.train.train` with Adam, history, a callback a step and the progress bar on. Differences are medians over rounds.
+`ostinato.train.train` with Adam, history, a callback a step and the progress bar on. Differences are medians over
+rounds.
 
     python bench/loop_overhead.py
 """
