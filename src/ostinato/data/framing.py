@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-ANCHORS = ("season", "last", "mean")
+ANCHORS = ("season", "profile", "last", "mean")
+SEASONS = 3
+"""Seasons that the anchor "profile" looks back on."""
+
 _TINY = 1e-8
 _ZERO = 1e-30
 _CLEARLY = 0.9
@@ -35,11 +38,14 @@ class Frame(NamedTuple):
 class Framing:
     """Takes level, trend and season out of each window by itself, so that nothing is learned from the future.
 
-    A window is first (if `log`) taken to logarithms, so that effects multiply. Then one of three anchors is subtracted;
+    A window is first (if `log`) taken to logarithms, so that effects multiply. Then one of four anchors is subtracted;
     the network forecasts what is left:
 
     - "season": the value one season before, plus the mean growth over the last season. The network sees the last
       `length` differences to the season before.
+    - "profile": the mean shape of the last three seasons, on the level of the last one plus the mean growth between
+      them. It is steadier than "season" where single values are noisy, and slower where the shape changes. The network
+      sees the last `length` values minus the same line, drawn backwards.
     - "last": the last value. The network sees the last `length` values minus it.
     - "mean": the mean of the window. The network sees the last `length` values minus it.
 
@@ -60,6 +66,8 @@ class Framing:
     @property
     def reach(self) -> int:
         """Steps of history that a forecast needs."""
+        if self.anchor == "profile":
+            return max(self.length, SEASONS * self.season)
         return self.length + (self.season if self.anchor == "season" else 0)
 
     def into(self, values: Floats) -> Floats:
@@ -84,6 +92,14 @@ class Framing:
             ahead = np.arange(self.horizon)
             base = windows[:, self.reach - self.season + ahead % self.season] + growth * (1 + ahead // self.season)
             seen = seen - growth
+        elif self.anchor == "profile":
+            seasons = windows[:, -SEASONS * self.season :].reshape(-1, SEASONS, self.season)
+            levels = seasons.mean(2)
+            shape = seasons.mean(1) - levels.mean(1, keepdims=True)
+            growth = (levels[:, -1:] - levels[:, :1]) / (SEASONS - 1)
+            at = np.arange(-self.length, self.horizon) + self.season  # steps since the last season began
+            line = levels[:, -1:] + shape[:, at % self.season] + growth * (at // self.season)
+            seen, base = windows[:, -self.length :] - line[:, : self.length], line[:, self.length :]
         else:
             level = windows[:, -1:] if self.anchor == "last" else windows.mean(1, keepdims=True)
             base = np.repeat(level, self.horizon, axis=1)

@@ -56,6 +56,7 @@ class Panel:
         columns: The names of the source's columns, found or given.
         like: The kind of source: "pandas", "polars", "pyarrow", "path", "dict", "array".
         utc: True if times came with UTC offsets; they are in UTC now.
+        reordered: True if rows of a series did not come in time order; they are in it now.
     """
 
     series: tuple[Series, ...]
@@ -63,6 +64,7 @@ class Panel:
     columns: Columns
     like: str
     utc: bool = False
+    reordered: bool = False
     _index: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -130,4 +132,4 @@ class Panel:
         return Cut(self._with(before), self._with(after))
 
     def _with(self, series: tuple[Series, ...]) -> Panel:
-        return Panel(series, self.freq, self.columns, self.like, self.utc)
+        return Panel(series, self.freq, self.columns, self.like, self.utc, self.reordered)

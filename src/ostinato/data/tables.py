@@ -79,11 +79,12 @@ def read_panel(
         target = roles.values[0] if roles.id is not None or columns.target is not None else None
         found = Columns(roles.id, roles.time, target, columns.time_format)
     rows = rows.ordered()
+    reordered = bool(np.any(rows.same_as_next & (rows.origin[1:] < rows.origin[:-1])))
     check_finite(rows)
     rows = merge_duplicates(rows, cleaning.duplicates)
     step = step or (Freq("step", 1) if array is not None else Freq.infer(rows.by_series()))
     rows = treat_gaps(rows, step, how=cleaning.gaps, given=freq is not None)
-    return Panel(_series(fill_missing(rows, cleaning.missing)), step, found, like, utc)
+    return Panel(_series(fill_missing(rows, cleaning.missing)), step, found, like, utc, reordered)
 
 
 def _as_array(source: Any) -> NDArray[Any] | None:

@@ -66,7 +66,7 @@ def _not_numbers(cells: list[str], at: list[int], name: str, place: Place, decim
     elif _number(first.translate(_MARKS).replace(other, ""), decimal) is not None:
         fix = "Write numbers without marks for thousands."
     elif len(cells) == total:
-        fix = f"If it names the series, pass id={name!r}; to read one column of values only, pass target with its name."
+        fix = f"If it names the series, pass id={name!r}; to read one column of values only, pass its name as target."
     else:
         fix = "Correct or empty these cells, or choose another column with target."
     shown = repr(first[:60]) + ("…" if len(first) > 60 else "")

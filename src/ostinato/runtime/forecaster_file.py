@@ -38,7 +38,7 @@ class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     length: Size
     season: Size
     log: bool
-    anchor: Literal["season", "last", "mean"]
+    anchor: Literal["season", "profile", "last", "mean"]
     level: Annotated[list[Level], Meta(min_length=1)]
     label: str
     freq: str
@@ -65,7 +65,7 @@ class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     windows_test: Annotated[int, Meta(ge=-1, le=LARGEST)]
     windows_step: Whole
     windows_log: Literal["auto", "yes", "no"]
-    windows_anchor: Literal["auto", "season", "last", "mean"]
+    windows_anchor: Literal["auto", "season", "profile", "last", "mean"]
 
 
 msgspec.json.Decoder(Fitted)

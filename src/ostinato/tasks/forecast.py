@@ -212,7 +212,7 @@ class Forecast(Task):
         for name, seen in fit.kernels.items():
             why = "; ".join(f"{k}: {reason}" for k, reason in seen.reasons.items()) or "the fastest for this cell"
             rows.append(Choice(f"kernel of {name}", seen.kernel, why))
-        rows.append(Choice("intervals", "widened", f"{fit.calibrated}, until they held their share there"))
+        rows.append(Choice("intervals", "widened or narrowed", f"{fit.calibrated}, until they held their share there"))
         if fit.plan.test:
             rows.append(Choice("saved model", "made anew from all steps", "in the way of the one that was evaluated"))
         return [row._asdict() for row in rows]

@@ -89,9 +89,9 @@ def test_frame_sees_each_window_alone(framing, seed):
 
 
 @few
-@given(framing=FRAMINGS, seed=SEEDS, growth=st.floats(-3.0, 3.0))
-def test_exact_season_with_trend_needs_no_network(framing, seed, growth):
-    framing = Framing(framing.horizon, max(framing.length, framing.season), framing.season, log=False, anchor="season")
+@given(framing=FRAMINGS, seed=SEEDS, growth=st.floats(-3.0, 3.0), anchor=st.sampled_from(["season", "profile"]))
+def test_exact_season_with_trend_needs_no_network(framing, seed, growth, anchor):
+    framing = Framing(framing.horizon, max(framing.length, framing.season), framing.season, log=False, anchor=anchor)
     rng = np.random.default_rng(seed)
     n = framing.reach + 3 * framing.horizon
     values = np.tile(rng.normal(size=framing.season), -(-n // framing.season))[:n] + growth * (np.arange(n) // 1)
@@ -129,6 +129,16 @@ def test_errors_are_those_of_the_anchor_up_to_the_end():
 def test_reach_is_what_a_frame_takes():
     assert Framing(3, 4, 7, log=False, anchor="season").reach == 11
     assert Framing(3, 4, 7, log=False, anchor="last").reach == 4
+    assert Framing(3, 4, 7, log=False, anchor="profile").reach == 21
+    assert Framing(3, 30, 7, log=False, anchor="profile").reach == 30
+
+
+def test_a_profile_is_the_mean_shape_of_three_seasons():
+    framing = Framing(3, 2, 2, log=False, anchor="profile")
+    frame = framing.frame(np.array([[0.0, 2.0, 1.0, 5.0, 4.0, 6.0]]), np.ones(1))
+    # Levels 1, 3, 5 grow by 2; shapes -1, -2, -1 and 1, 2, 1 have the means -4/3 and 4/3.
+    np.testing.assert_allclose(frame.base, [[7 - 4 / 3, 7 + 4 / 3, 9 - 4 / 3]])
+    np.testing.assert_allclose(frame.x[0, :, 0], [4 - (5 - 4 / 3), 6 - (5 + 4 / 3)], rtol=1e-6)
 
 
 @few

@@ -20,7 +20,7 @@ from ostinato.tasks.training import Training
 
 @pytest.fixture(scope="module")
 def bundle():
-    model = quick(units=(4, 3), training=Training(epochs=1, members=2), windows=Windows(log="yes"))
+    model = quick(units=(4, 3), training=Training(epochs=1, members=2), windows=Windows(log="yes", anchor="season"))
     return model.fit(table()).to_bundle()
 
 

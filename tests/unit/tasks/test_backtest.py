@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.unit.tasks.tiny import Windows, days, quick, same, table, wave
 
+from ostinato.data.framing import ANCHORS
 from ostinato.errors import DataError, DataWarning
 from ostinato.metrics.rivals import drift, naive, seasonal_naive, theta
 from ostinato.tasks.forecasting.backtest import Score, verdict
@@ -99,7 +100,7 @@ def test_evaluate_on_other_data(model, recwarn):
     assert model.score(later) == pytest.approx(1.0 - model.evaluate(later).scores[0].mase)
 
 
-@pytest.mark.parametrize("anchor", ["season", "last", "mean"])
+@pytest.mark.parametrize("anchor", ANCHORS)
 def test_short_series_are_evaluated_as_soon_as_one_window_fits(anchor):
     model = quick(horizon=6, windows=Windows(anchor=anchor, length=7)).fit(table())
     reach = model.forecaster_.framing.reach
@@ -150,6 +151,14 @@ def test_verdicts():
     exact = verdict([score("LSTM", 0.1), score("naive", 0.0)], many=False)
     assert "does not win: MAE 0.1 against 0 for naive" in exact
     assert "inf" not in exact
+
+
+def test_a_verdict_says_where_a_rival_is_closer_to_the_mean():
+    """On series that are mostly zero, forecasting zero has the smallest absolute error."""
+    theta, own = score("theta", 2.0), score("LSTM", 1.0)
+    assert verdict([own, theta], many=False).endswith("less).")
+    split = verdict([own._replace(rmse=3.0), theta._replace(rmse=2.5)], many=False)
+    assert split.endswith("But theta is closer to the mean: RMSE 2.5 against 3.")
 
 
 def test_text_and_table(model):

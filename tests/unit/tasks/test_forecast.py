@@ -390,6 +390,18 @@ def test_choices_and_report(model, tmp_path):
     assert model.evaluation_.verdict.split(":")[0] in html
 
 
+def test_a_report_names_only_what_was_done_to_the_data():
+    data = table(60)
+    html = quick().fit(data).report()
+    assert "time order" not in html
+    assert "Asked for" not in html
+    turned = {name: values[::-1] for name, values in data.items()}
+    assert "Rows were put in time order." in quick().fit(turned).report()
+    data["north"][5] = np.nan
+    html = quick(cleaning=Cleaning(missing="interpolate")).fit(data).report()
+    assert "Asked for, where the data needed it: missing = interpolate." in html
+
+
 def test_no_test_part():
     model = quick(windows=Windows(test=-1)).fit(table())
     assert model.evaluation_ is None

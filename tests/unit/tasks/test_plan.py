@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.tasks.tiny import Windows, panel, wave
 
+from ostinato.data.framing import ANCHORS
 from ostinato.errors import ArgumentError, DataError
 from ostinato.tasks.forecasting.plan import make_plan
 
@@ -74,9 +75,10 @@ def test_anchors_are_those_of_the_data():
     season = panel(wave(120))
     walk = panel(rng.normal(size=120).cumsum())
     noise = panel(rng.normal(size=120))
-    for series, anchor in ((season, "season"), (walk, "last"), (noise, "mean")):
-        assert make_plan(series, 3, Windows()).framing.anchor == anchor
-    for anchor in ("season", "last", "mean"):
+    exact = panel(np.tile(rng.normal(size=7), 18) + 0.1 * np.arange(126))
+    for series, anchors in ((walk, "last"), (noise, "mean"), (exact, "season")):
+        assert make_plan(series, 3, Windows()).framing.anchor == anchors
+    for anchor in ANCHORS:
         assert make_plan(season, 3, Windows(anchor=anchor)).framing.anchor == anchor
     growing = panel(np.exp(n / 30.0) * (2.0 + np.sin(2 * np.pi * n / 7)))
     assert make_plan(growing, 3, Windows()).framing.log
@@ -85,8 +87,53 @@ def test_anchors_are_those_of_the_data():
     assert make_plan(season, 3, Windows(log="yes")).framing.log
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_noisy_season_is_not_forecast_by_its_last_values(seed):
+    """The noise of one season would be in every target: its own error is small, but nothing can be learned after it."""
+    rng = np.random.default_rng(seed)
+    week = np.tile(rng.normal(0.0, 3.0, 7), 60)
+    plan = make_plan(panel(week + rng.normal(size=420)), 3, Windows())
+    assert plan.framing.anchor in ("mean", "profile")
+    assert "in mean steps: " in chosen(plan, "anchor").why
+
+
+def test_a_few_noisy_seasons_are_mostly_forecast_by_their_mean_shape():
+    anchors = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        year = np.tile(rng.normal(0.0, 3.0, 12), 12) + rng.normal(0.0, 0.3, 144)
+        anchors.append(make_plan(panel(year), 3, Windows(season=12)).framing.anchor)
+    assert anchors.count("profile") >= 15
+
+
+def test_series_too_short_to_learn_from_are_judged_by_own_errors():
+    why = chosen(make_plan(panel(wave(26), freq="YS"), 4, Windows()), "anchor").why
+    assert why.startswith("smallest own error on the training part")
+
+
+@pytest.mark.parametrize(
+    ("n", "horizon", "freq", "why"),
+    [
+        (400, 3, "D", ("two seasons", "two horizons")),
+        (400, 20, "D", ("two horizons, at most 96 steps", "two horizons")),
+        (900, 90, "D", ("two horizons, at most 96 steps", "two horizons")),
+        (120, 20, "D", ("what the shortest series leaves; 40 were wanted (two horizons, at most 96 steps)",
+                        "a quarter of the shortest series, which has no room for two horizons")),
+        (40, 10, "YS", ("what the shortest series leaves; 20 were wanted (two horizons, at most 96 steps)",
+                        "one horizon")),
+    ],
+)  # fmt: skip
+def test_reasons_are_those_of_the_numbers(n, horizon, freq, why):
+    plan = make_plan(panel(wave(n), freq=freq), horizon, Windows())
+    assert (chosen(plan, "window").why, chosen(plan, "test").why) == why
+    assert chosen(plan, "window").chosen.split()[0] == str(plan.framing.length)
+    if "wanted" not in why[0]:
+        assert plan.framing.length == 2 * max(plan.framing.season, min(horizon, 48))
+    assert plan.test == {"two horizons": 2 * horizon, "one horizon": horizon}.get(why[1], n // 4)
+
+
 def test_a_constant_series_has_a_plan():
-    assert make_plan(panel(np.full(60, 4.0)), 3, Windows()).framing.anchor in ("season", "last", "mean")
+    assert make_plan(panel(np.full(60, 4.0)), 3, Windows()).framing.anchor in ANCHORS
 
 
 @pytest.mark.parametrize(

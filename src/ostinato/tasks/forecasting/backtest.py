@@ -166,10 +166,18 @@ def verdict(scores: Sequence[Score], *, many: bool) -> str:
     )
     figures = f"{key.upper()} {ours:.4g} against {theirs:.4g} for {best.name}, the best rival"
     if ours < theirs:
-        return f"The network wins: {figures}{share}."
+        return f"The network wins: {figures}{share}.{_but(own, others)}"
     if ours == theirs:
         return f"The network does not win: {figures} (a tie). The rival is simpler: prefer it."
     return f"The network does not win: {figures}{share}. Prefer the rival here, or train on more data."
+
+
+def _but(own: Score, others: Sequence[Score]) -> str:
+    """What to add where the network wins by absolute error only, as on series that are mostly zero."""
+    best = min(others, key=lambda s: s.rmse)
+    if own.rmse <= best.rmse:
+        return ""
+    return f" But {best.name} is closer to the mean: RMSE {best.rmse:.4g} against {own.rmse:.4g}."
 
 
 def _origins(forecaster: Forecaster, panel: Panel, test: Sequence[int], step: int) -> list[_Window]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from ostinato.data import Freq, Panel, time_text
+from ostinato.data import Cleaning, Freq, Panel, time_text
 from ostinato.kernels.choose import Choice as KernelChoice
 from ostinato.report import ForecastReport
 from ostinato.report.forecast import SERIES
@@ -76,7 +76,7 @@ def facts(task: FittedTask, fit: Fit, *, command: str) -> ForecastReport:
             "command": command,
         },
         "scores": {"rows": [], "n_windows": 0, "horizon": task.horizon},
-        "data": _data(fit),
+        "data": _data(task, fit),
         "forecast": _forecasts(task, fit),
         "training": {
             "epochs": len(fit.trained[0].history.epoch),
@@ -106,14 +106,22 @@ def facts(task: FittedTask, fit: Fit, *, command: str) -> ForecastReport:
     return report
 
 
-def _data(fit: Fit) -> Any:
+def _data(task: FittedTask, fit: Fit) -> Any:
     panel = fit.panel
     first = min(one.times[0] for one in panel.series)
     last = max(one.times[-1] for one in panel.series)
     filled = int(sum((~one.observed).sum() for one in panel.series))
-    treatments = ["Rows were put in time order."]
+    cleaning = task.forecaster_.reading.cleaning
+    asked = [
+        f"{name} = {how}"
+        for name in ("missing", "duplicates", "gaps")
+        if (how := getattr(cleaning, name)) != getattr(Cleaning(), name)
+    ]
+    treatments = ["Rows were put in time order."] if panel.reordered else []
+    if asked:
+        treatments.append(f"Asked for, where the data needed it: {', '.join(asked)}.")
     if filled:
-        treatments.append(f"{filled} missing values were filled; they do not count in training and evaluation.")
+        treatments.append(f"{filled} absent values were filled in; they do not count in training and evaluation.")
     if panel.utc:
         treatments.append("Times had UTC offsets; they are in UTC.")
     texts = time_text(np.array([first, last]))
@@ -211,8 +219,8 @@ def _notes(task: FittedTask, fit: Fit) -> list[str]:
         else "The forecast is that of one network.",
         "Scores come from networks that saw nothing of the test steps. The saved model was then made in the same way "
         "from all steps.",
-        f"Intervals of {' and '.join(f'{p:g}' for p in level)} per cent were widened {fit.calibrated}, until they held "
-        "that share there; the table shows what they held on the test steps.",
+        f"Intervals of {' and '.join(f'{p:g}' for p in level)} per cent were widened or narrowed {fit.calibrated}, "
+        "until they held that share there; the table shows what they held on the test steps.",
         "At each origin the rivals are fitted anew to the whole history; the networks keep their weights.",
     ]
     if task.evaluation_ and task.evaluation_.unscaled:

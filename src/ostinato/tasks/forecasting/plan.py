@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
-
-import numpy as np
 
 from ostinato.data import Panel
 from ostinato.data.framing import ANCHORS, Floats, Framing, choose_log
 from ostinato.errors import ArgumentError, DataError
+from ostinato.tasks.forecasting.anchors import best_anchor
 from ostinato.tasks.forecasting.windows import Windows
 
 _LEAST_WINDOWS = 8
@@ -73,8 +73,10 @@ def make_plan(panel: Panel, horizon: int, windows: Windows) -> Plan:
         )
     if season > 1 and fit < 2 * season + _LEAST_WINDOWS and not windows.season:
         season = 1
-        choices[0] = Choice("season", "none", "the series are shorter than three seasons")
-    length = int(windows.length) or _length(fit, horizon, season)
+        choices[0] = Choice(
+            "season", "none", f"fewer than two seasons ({2 * season} steps) and {_LEAST_WINDOWS} steps to learn from"
+        )
+    length, length_why = (int(windows.length), "as asked") if windows.length else _length(fit, horizon, season)
     needed = length + 1 + _LEAST_WINDOWS
     if fit < needed:
         short = [one for one in panel.series if len(one) < needed + test + valid]
@@ -84,7 +86,7 @@ def make_plan(panel: Panel, horizon: int, windows: Windows) -> Plan:
             got=f"{len(short[0]) if short else shortest}",
             where=[f"series {one.id!r}" for one in short[:5]],
             count=len(short),
-            fix="Pass longer series, a shorter horizon, a shorter window (length), or test=-1.",
+            fix="Remove these series, or pass longer ones, a shorter horizon, a shorter window (length), or test=-1.",
             code="short",
         )
     parts = [one.values[: len(one) - test - valid] for one in panel.series]
@@ -98,37 +100,43 @@ def make_plan(panel: Panel, horizon: int, windows: Windows) -> Plan:
     framing, choice = _anchor(parts, Framing(horizon, length, season, log, windows.anchor), windows.anchor)
     choices.append(choice)
     choices += [
-        Choice("window", f"{length} steps", "as asked" if windows.length else "twice the season or the horizon"),
-        Choice("test", f"last {test} steps" if test else "none", "as asked" if windows.test else "two horizons"),
-        Choice("validation", f"{valid} steps before the test", "one horizon, or a tenth of the data if that is more"),
+        Choice("window", f"{length} steps", length_why),
+        Choice(
+            "test", f"last {test} steps" if test else "none", "as asked" if windows.test else _test_why(test, horizon)
+        ),
+        Choice("validation", f"{valid} steps before the test", "a tenth of the rest, from one horizon to ten"),
     ]
     return Plan(framing, test, valid, tuple(choices))
 
 
-def _length(fit: int, horizon: int, season: int) -> int:
-    wanted = 2 * max(season, min(horizon, 48))
-    return max(2, min(wanted, (fit - season - _LEAST_WINDOWS) // 2))
+def _test_why(test: int, horizon: int) -> str:
+    if test == 2 * horizon:
+        return "two horizons"
+    return "one horizon" if test == horizon else "a quarter of the shortest series, which has no room for two horizons"
+
+
+def _length(fit: int, horizon: int, season: int) -> tuple[int, str]:
+    """Steps that the network sees, and why so many."""
+    ahead = min(horizon, 48)
+    wanted, why = (2 * season, "two seasons") if season >= ahead else (2 * ahead, "two horizons, at most 96 steps")
+    room = max(2, (fit - season - _LEAST_WINDOWS) // 2)
+    return (wanted, why) if wanted <= room else (room, f"what the shortest series leaves; {wanted} were wanted ({why})")
 
 
 def _anchor(parts: list[Floats], open_: Framing, asked: str) -> tuple[Framing, Choice]:
-    errors: dict[str, float] = {}
+    framings: dict[str, Framing] = {}
     for anchor in ANCHORS:
-        framing = Framing(open_.horizon, open_.length, open_.season, open_.log, anchor)
-        if anchor == "season" and (open_.season < 2 or min(map(len, parts)) <= framing.reach + _LEAST_WINDOWS):
-            continue
-        sizes = []
-        for values in map(framing.into, parts):
-            step = float(np.abs(np.diff(values)).mean())
-            if step > 0.0:
-                sizes.append(float(np.abs(framing.errors(values)).mean()) / step)
-        errors[anchor] = float(np.mean(sizes)) if sizes else 0.0
-    if asked != "auto" and asked not in errors:
+        framing = replace(open_, anchor=anchor)
+        short = min(map(len, parts)) <= framing.reach + _LEAST_WINDOWS
+        if anchor not in ("season", "profile") or (open_.season > 1 and not short):
+            framings[anchor] = framing
+    if asked == "auto":
+        best, why = best_anchor(parts, framings)
+        return framings[best], Choice("anchor", best, why)
+    if asked not in framings:
         raise ArgumentError(
-            f"anchor must be one of {', '.join(map(repr, errors))} for this data",
+            f"anchor must be one of {', '.join(map(repr, framings))} for this data",
             got=repr(asked),
-            fix="Pass 'auto', or longer series: the seasonal anchor needs a season and three of it to learn from.",
+            fix="Pass 'auto', or longer series: seasonal anchors need a season and several of it to learn from.",
         )
-    best = asked if asked != "auto" else min(errors, key=errors.__getitem__)
-    listed = ", ".join(f"{name} {error:.3g}" for name, error in sorted(errors.items(), key=lambda e: e[1]))
-    why = "as asked" if asked != "auto" else f"smallest error on the training part, in mean steps: {listed}"
-    return Framing(open_.horizon, open_.length, open_.season, open_.log, best), Choice("anchor", best, why)
+    return framings[asked], Choice("anchor", asked, "as asked")

@@ -14,14 +14,15 @@ class Windows:
     """Options of windows; 0 and "auto" leave the choice to the data (see `explain_choices`).
 
     Args:
-        length: Steps that the network sees; 0 for twice the season or the horizon, whichever is longer, at most 96
-            beyond the season.
+        length: Steps that the network sees; 0 for two seasons, or two horizons (at most 96 steps) if that is longer,
+            and fewer where the shortest series needs its steps to learn from.
         season: Steps in a season; 0 for the usual one of the frequency (12 for months, 24 for hours, …).
-        test: Last steps of each series that are held out to evaluate; 0 for two horizons, at most a quarter; -1 for no
-            evaluation.
+        test: Last steps of each series that are held out to evaluate; 0 for two horizons, or as many as a quarter of
+            the shortest series has, but at least one horizon; -1 for no evaluation.
         step: Steps between forecast origins in the evaluation; 0 for about 50 origins a series.
         log: "yes" if effects multiply, "no" if they add, "auto" to decide by the training part.
-        anchor: "season", "last" or "mean" (see `ostinato.data.framing`), or "auto": the best on the training part.
+        anchor: "season", "profile", "last" or "mean" (see `ostinato.data.framing.Framing`), or "auto": the best on the
+            training part.
     """
 
     length: int = 0
