@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+NATIVE := $(shell find native -type f)
+PLAIN := .venv-plain
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all test-plain lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -17,25 +19,34 @@ test: $(VENV)/.dev
 test-all: $(VENV)/.dev
 	$(TEST)
 
+# The same package on a machine without a compiler: it must install as plain Python, say so, and keep the laws.
+test-plain: pyproject.toml
+	rm -rf $(PLAIN)
+	$(PYTHON) -m venv $(PLAIN)
+	CC=/bin/false CXX=/bin/false $(PLAIN)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt ".[dev]"
+	$(PLAIN)/bin/ostinato doctor | grep "made without a compiler"
+	OMP_NUM_THREADS=1 $(PLAIN)/bin/python -m pytest -q -n 2 tests/laws/test_recurrence.py tests/saboteurs tests/unit/tasks tests/unit/models
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	$(BIN)/python bench/loop_overhead.py
+	for file in bench/*.py; do $(BIN)/python $$file || exit 1; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ostinato needs Python 3.11 or later; run: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.train: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(PIP) --editable ".[train]"
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(PIP) --editable ".[dev]"
 	@touch $@ $(VENV)/.train
 
 clean:
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PLAIN) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

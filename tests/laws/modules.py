@@ -16,7 +16,7 @@ LEVELS: dict[str, int] = {
     room: level
     for level, rooms in enumerate(
         (
-            ("errors", "version", "_optional", "_folder"),
+            ("errors", "version", "_optional", "_folder", "_native"),
             ("maps", "cells", "scans", "data", "metrics"),
             ("runtime", "report"),
             ("kernels", "losses"),

@@ -186,3 +186,8 @@ def _stores(line: ast.Assign) -> bool:
 def test_the_root_is_the_package_under_test():
     assert (ROOT / "errors.py").exists()
     assert len(MODULES) > 50
+
+
+def test_the_compiled_code_has_one_door():
+    doors = {m.name for m in MODULES.values() if any(n.startswith("ostinato._native") for n in m.imports())}
+    assert doors == {"ostinato.runtime.native"}

@@ -13,6 +13,7 @@ from ostinato.cells import CELLS, Cell
 from ostinato.cells.lstm import LSTM
 from ostinato.cells.simple_rnn import SimpleRNN
 from ostinato.kernels import KERNELS
+from ostinato.runtime import native
 
 VARIANTS: dict[str, Cell] = {name: cls(UNITS) for name, cls in CELLS.items()} | {
     "simple_rnn, relu": SimpleRNN(UNITS, activation="relu"),
@@ -43,7 +44,8 @@ def test_law(kernel, cell, law, dtype):
 
 
 def test_every_kernel_meets_the_laws_with_some_cell():
-    assert {p.id.split("-")[0] for p in PAIRS} == set(KERNELS)
+    there = set(KERNELS) if native.available() is None else set(KERNELS) - {"native"}
+    assert {p.id.split("-")[0] for p in PAIRS} == there
     assert {p.id for p in PAIRS if p.id.startswith("reference")} == {f"reference-{name}" for name in VARIANTS}
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.maps.base import Context
+from ostinato.cells.base import Cell
+from ostinato.maps.base import Array, Context, State, Weights
+from ostinato.runtime import native
 from ostinato.scans.loop import loop
 
 
@@ -38,9 +40,12 @@ NUMPY = Namespace(np, _sigmoid)
 """NumPy 2 follows the standard by itself."""
 
 
-def scan(cell: Any, w: Any, x: Any, state: Any, **options: Any) -> Any:
-    """The reference loop on NumPy."""
-    return loop(NUMPY, cell, w, x, state, **options)
+def scan(cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
+    """Run `cell` along time with the compiled loops if they can, else with the loop on NumPy; see `scans.loop`."""
+    noise = options.pop("noise", None)
+    if x.shape[0] and x.shape[1] and native.why_not(cell, x, noise=noise) is None:
+        return native.forward(cell, w, x, state, **options)
+    return loop(NUMPY, cell, w, x, state, noise=noise, **options)
 
 
 CONTEXT = Context(NUMPY, scan)

@@ -1,0 +1,106 @@
+// Everything that the time loop reads and writes, as plain pointers. One `Work` is shared by all threads of a call; each of
+// them runs its own rows, so that nothing is locked and nobody waits.
+#pragma once
+#include <cstddef>
+
+namespace ostinato {
+
+using index = std::ptrdiff_t;
+
+// Steps whose x part is computed at once, if it is computed apart.
+constexpr index stretch = 16;
+
+// Rows of a batch in order of falling length. `r` counts rows in that order, `s` steps in the order of computation; the
+// rows that are still running at step s are the first active[s]. token(s, r) = offset[s] + r numbers what is computed.
+struct Order {
+    index batch, time;     // B, T
+    index steps;           // longest length
+    index tokens;          // tokens that buffers hold: all of them in training, a ring of a few steps otherwise
+    bool reverse;          // steps run from the end of each row's real part to its start
+    const int* row;        // [B] r -> row of the user's arrays
+    const int* start;      // [B] r -> first real step
+    const int* length;     // [B] r -> number of real steps
+    const int* active;     // [steps]
+    const index* offset;   // [steps]
+
+    index token(index s, index r) const { return offset[s] + r; }
+    // The place of step s of row r on the user's time axis.
+    index at(index s, index r) const { return start[r] + (reverse ? length[r] - 1 - s : s); }
+};
+
+// Weights in the order in which the products read them; W is the width of a register, blocks are W units.
+struct Panels {
+    const float* bias;   // [blocks, sums, W]
+    const float* x;      // [blocks, I, x_count, W]
+    const float* h;      // [blocks, H, h_count, W]
+    const float* q;      // [blocks, H, 1, W]; second phase
+    const float* xt;     // [ceil(I / W), blocks, x_count, W, W]; for the slope of x
+    const float* ht;     // [blocks, blocks, h_count, W, W]
+    const float* qt;     // [blocks, blocks, W, W]
+};
+
+// What is kept between the steps and, in training, for the backward pass.
+struct Tape {
+    float* a;        // [tokens, lda]: x of the step at 0, h before the step at h_at
+    index lda, h_at;
+    float* c;        // [tokens, ldc]: second state before the step
+    float* q;        // [tokens, ldc]: what the second phase multiplies
+    index ldc;
+    float* g;        // [blocks, tokens, sums, W]: gates; the backward pass turns them into slopes of the sums
+    float** h_next;  // [B] where row r writes h
+    float** c_next;  // [B]
+    float* h_last;   // [B, ldc] states after the last step of each row; slopes of the states in the backward pass
+    float* c_last;   // [B, ldc]
+};
+
+struct Work {
+    index inputs, units, blocks;  // I, H, ceil(H / W)
+    bool training;
+    bool projected;               // the x part of the sums is computed for several steps at once, before them
+    Order order;
+    Panels weights;
+    Tape tape;
+    // User's arrays, row-major; a null pointer stands for zeros (inputs) or "not wanted" (outputs).
+    const float *x;               // [B, T, I]
+    float *y;                     // [B, T, H]
+    const float *dy;              // [B, T, H]
+    float *dx;                    // [B, T, I]
+    float* dx_rows;               // [B, ceil(I / W) · W] room for one step
+};
+
+// User's weights (or their slopes): W [I, gates · H], U [H, gates · H], b and b_rec [gates · H].
+template <class T>
+struct Weights {
+    T *W, *U, *b, *b_rec;
+};
+
+// Facts of a cell that memory depends on.
+struct Facts {
+    int gates, sums, x_count, h_count;
+    bool has_c, two_phases;
+};
+
+// The loops of one cell, compiled for one instruction set.
+struct Loops {
+    Facts facts;
+    // Rows [r0, r1) through all steps, and back.
+    void (*forward)(const Work&, index r0, index r1);
+    void (*backward)(const Work&, index r0, index r1);
+    // Share `part` of `parts` of the slopes of the weights. `sums` is room for `gradient_room` numbers.
+    void (*gradients)(const Work&, const Weights<float>& out, float* sums, index part, index parts);
+    index (*gradient_room)(index inputs, index units);
+    // Share `part` of `parts` of the packing; `panels` are written although they are declared constant.
+    void (*pack)(const Panels&, const Weights<const float>&, index inputs, index units, index part, index parts);
+};
+
+struct Engine {
+    const char* name;
+    int width;           // W
+    int accumulators;    // registers that a product sums in
+    const Loops* cells;  // in the order of enum Cell
+    float (*peak)(index rounds);  // accumulators · W multiply-adds a round, on registers only
+};
+
+enum Cell { rnn_tanh = 0, rnn_relu, lstm_cell, gru_cell, gru_reset_after_cell, n_cells };
+
+}  // namespace ostinato

@@ -1,0 +1,10 @@
+#include <immintrin.h>
+
+#include "../include/ostinato/work.hpp"
+
+namespace ostinato::avx2 {
+#include "../simd/avx2.hpp"
+#include "engine.hpp"
+extern const Engine engine;
+const Engine engine{"avx2", W, ACCUMULATORS, cells, peak};
+}  // namespace ostinato::avx2

@@ -1,0 +1,22 @@
+// Included inside a namespace of its own, once per instruction set, after a file of simd/.
+#include "../simd/functions.hpp"
+#include "../loops/memory.hpp"
+#include "../product.hpp"
+#include "../cells/gru.hpp"
+#include "../cells/gru_reset_after.hpp"
+#include "../cells/lstm.hpp"
+#include "../cells/simple_rnn.hpp"
+#include "../loops/forward.hpp"
+#include "../loops/backward.hpp"
+#include "../loops/gradients.hpp"
+#include "../loops/pack.hpp"
+#include "../loops/peak.hpp"
+
+template <class C>
+constexpr Loops loops_of() {
+    return {{C::x_count, C::sums, C::x_count, C::h_count, C::has_c, C::two_phases},
+            forward<C>, backward<C>, gradients<C>, gradient_room<C>, pack<C>};
+}
+
+constexpr Loops cells[n_cells] = {loops_of<simple_rnn<false>>(), loops_of<simple_rnn<true>>(), loops_of<lstm>(),
+                                  loops_of<gru>(), loops_of<gru_reset_after>()};

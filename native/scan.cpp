@@ -1,0 +1,205 @@
+#include "scan.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+#include "threads.hpp"
+
+namespace ostinato {
+namespace {
+
+index up(index n, index unit) { return (n + unit - 1) / unit * unit; }
+
+// Rows of n numbers, apart by an odd number of cache lines, so that they do not compete for the same places in the cache.
+index apart(index n) { return (up(n, 16) / 16 | 1) * 16; }
+
+// Pieces of one Room: first all sizes, then the places.
+class Layout {
+public:
+    template <class T>
+    void add(T*& pointer, index n) {
+        pieces_.push_back({const_cast<float**>(&pointer), size_});
+        size_ += up(n, 16);
+    }
+    Room place() const {
+        Room room{std::size_t(size_)};
+        for (const auto& [pointer, at] : pieces_) *pointer = room.data() + at;
+        return room;
+    }
+
+private:
+    std::vector<std::pair<float**, index>> pieces_;
+    index size_ = 0;
+};
+
+double flops(const Loops& loops, const Shape& s, index tokens) {
+    return 2.0 * double(tokens) * loops.facts.gates * double(s.units) * double(s.inputs + s.units);
+}
+
+// Threads that are worth their start for so much work.
+int useful(int threads, double work) { return std::max(1, std::min(threads, int(work / 1e6) + 1)); }
+
+}  // namespace
+
+Packed::Packed(const Engine& engine, int cell, index inputs, index units, const Weights<const float>& w, What what,
+               int threads)
+    : engine(engine), cell(cell), inputs(inputs), units(units) {
+    const Facts& f = engine.cells[cell].facts;
+    const index W = engine.width, blocks = up(units, W) / W, outs = up(inputs, W) / W;
+    Layout layout;
+    Panels& p = panels;
+    if (what == forward) {
+        layout.add(p.bias, blocks * f.sums * W);
+        layout.add(p.x, blocks * inputs * f.x_count * W);
+        layout.add(p.h, blocks * units * f.h_count * W);
+        if (f.two_phases) layout.add(p.q, blocks * units * W);
+    } else {
+        layout.add(p.ht, blocks * blocks * f.h_count * W * W);
+        if (f.two_phases) layout.add(p.qt, blocks * blocks * W * W);
+        if (what == backward_inputs) layout.add(p.xt, outs * blocks * f.x_count * W * W);
+    }
+    room_ = layout.place();
+    const int n = useful(threads, 20.0 * double(inputs + units) * double(units) * f.gates);
+    parallel(n, [&](int i) { engine.cells[cell].pack(p, w, inputs, units, i, n); });
+}
+
+// Rows by falling length, and where each step's tokens lie.
+void Run::order(const int* start, const int* length) {
+    const index n = shape.batch;
+    numbers_.assign(std::size_t(3 * n), 0);
+    int *row = numbers_.data(), *first = row + n, *count = first + n;
+    std::iota(row, row + n, 0);
+    if (length) std::stable_sort(row, row + n, [length](int a, int b) { return length[a] > length[b]; });
+    for (index r = 0; r < n; ++r) {
+        first[r] = length ? start[row[r]] : 0;
+        count[r] = length ? length[row[r]] : int(shape.time);
+    }
+    const index steps = n ? count[0] : 0;
+    numbers_.resize(std::size_t(3 * n + steps));
+    row = numbers_.data(), first = row + n, count = first + n;
+    int* active = count + n;
+    index running = n;
+    for (index s = 0; s < steps; ++s) {
+        while (running > 0 && count[running - 1] <= s) --running;
+        active[s] = int(running);
+    }
+    Order& o = work_.order;
+    o.batch = n, o.time = shape.time, o.steps = steps, o.reverse = shape.reverse;
+    o.row = row, o.start = first, o.length = count, o.active = active;
+    offsets_.resize(std::size_t(steps));
+    const index ring = work_.projected ? stretch : 2;
+    index total = 0;
+    for (index s = 0; s < steps; ++s) {
+        offsets_[std::size_t(s)] = work_.training ? total : s % ring * n;
+        total += active[s];
+    }
+    o.tokens = work_.training ? total : ring * n;
+    o.offset = offsets_.data();
+}
+
+// Bounds of the shares of rows, about equal in tokens.
+std::vector<index> Run::shares(int threads) const {
+    const Order& o = work_.order;
+    const index rows = o.steps ? o.active[0] : 0;
+    index total = 0;
+    for (index r = 0; r < rows; ++r) total += o.length[r];
+    const index n = std::min<index>(useful(threads, flops(engine_.cells[shape.cell], shape, total)), std::max<index>(rows, 1));
+    std::vector<index> bounds{0};
+    index sum = 0;
+    for (index r = 0; r < rows && index(bounds.size()) < n; ++r) {
+        sum += o.length[r];
+        if (sum * n >= total * index(bounds.size())) bounds.push_back(r + 1);
+    }
+    while (index(bounds.size()) <= n) bounds.push_back(rows);
+    bounds.back() = rows;
+    return bounds;
+}
+
+Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Results& out, bool training, int threads)
+    : shape(shape), engine_(weights.engine) {
+    const Loops& loops = engine_.cells[shape.cell];
+    const Facts& f = loops.facts;
+    const index W = engine_.width, B = shape.batch, H = shape.units;
+    Work& w = work_;
+    w.inputs = shape.inputs, w.units = H, w.blocks = up(H, W) / W, w.training = training;
+    w.projected = shape.inputs > 8 * H && shape.time > 1;  // measured; below that it costs up to a tenth
+    order(in.start, in.length);
+    const Order& o = w.order;
+    Tape& t = w.tape;
+    const index wide = w.blocks * W;
+    t.h_at = up(shape.inputs, 16), t.lda = apart(t.h_at + wide), t.ldc = apart(wide);
+    Layout layout;
+    layout.add(t.a, o.tokens * t.lda);
+    if (f.has_c) layout.add(t.c, o.tokens * t.ldc);
+    if (f.two_phases) layout.add(t.q, o.tokens * t.ldc);
+    if (training || f.two_phases || w.projected) layout.add(t.g, w.blocks * o.tokens * f.sums * W);
+    layout.add(t.h_last, B * t.ldc);
+    layout.add(t.c_last, B * t.ldc);
+    room_ = layout.place();
+    rows_.resize(std::size_t(2 * B));
+    t.h_next = rows_.data(), t.c_next = t.h_next + B;
+    w.weights = weights.panels;
+    w.x = in.x, w.y = out.y;
+
+    const index running = o.steps ? o.active[0] : 0;
+    const auto begin = [&](float* to, const float* from) {
+        std::memcpy(to, from, std::size_t(H) * sizeof(float));
+        std::memset(to + H, 0, std::size_t(wide - H) * sizeof(float));
+    };
+    for (index r = 0; r < B; ++r) {
+        begin(r < running ? t.a + o.token(0, r) * t.lda + t.h_at : t.h_last + r * t.ldc, in.h + o.row[r] * H);
+        if (f.has_c) begin(r < running ? t.c + o.token(0, r) * t.ldc : t.c_last + r * t.ldc, in.c + o.row[r] * H);
+    }
+    for (index r = running; r < B && out.y; ++r)
+        std::memset(out.y + o.row[r] * o.time * H, 0, std::size_t(o.time * H) * sizeof(float));
+    const std::vector<index> bounds = shares(threads);
+    parallel(int(bounds.size()) - 1, [&](int i) { loops.forward(w, bounds[std::size_t(i)], bounds[std::size_t(i) + 1]); });
+    for (index r = 0; r < B; ++r) {
+        std::memcpy(out.h + o.row[r] * H, t.h_last + r * t.ldc, std::size_t(H) * sizeof(float));
+        if (f.has_c) std::memcpy(out.c + o.row[r] * H, t.c_last + r * t.ldc, std::size_t(H) * sizeof(float));
+    }
+}
+
+void Run::backward(const Packed& weights, const Slopes& in, const Wanted& out, int threads) {
+    const Loops& loops = engine_.cells[shape.cell];
+    Work& w = work_;
+    if (spent || !w.training) throw std::logic_error("Run::backward: the tape of this run is used up");
+    spent = true;
+    const Order& o = w.order;
+    const Tape& t = w.tape;
+    const index W = engine_.width, H = shape.units, B = shape.batch, wide = w.blocks * W, outs = up(shape.inputs, W);
+    w.weights = weights.panels;
+    w.dy = in.y, w.dx = out.x;
+    const index room = out.w.W ? loops.gradient_room(shape.inputs, H) : 0;
+    const Room scratch(std::size_t(B * outs + up(room, 16)));
+    float* const sums = scratch.data();
+    w.dx_rows = sums + up(room, 16);
+    const auto begin = [&](float* to, const float* from) {
+        if (from) std::memcpy(to, from, std::size_t(H) * sizeof(float));
+        const index at = from ? H : 0;
+        std::memset(to + at, 0, std::size_t(wide - at) * sizeof(float));
+    };
+    for (index r = 0; r < B; ++r) {
+        begin(t.h_last + r * t.ldc, in.h ? in.h + o.row[r] * H : nullptr);
+        if (loops.facts.has_c) begin(t.c_last + r * t.ldc, in.c ? in.c + o.row[r] * H : nullptr);
+    }
+    const index running = o.steps ? o.active[0] : 0;
+    for (index r = running; r < B && out.x; ++r)
+        std::memset(out.x + o.row[r] * o.time * shape.inputs, 0, std::size_t(o.time * shape.inputs) * sizeof(float));
+    const std::vector<index> bounds = shares(threads);
+    parallel(int(bounds.size()) - 1, [&](int i) { loops.backward(w, bounds[std::size_t(i)], bounds[std::size_t(i) + 1]); });
+    if (room) {
+        const int n = useful(threads, flops(loops, shape, o.tokens));
+        parallel(n, [&](int i) { loops.gradients(w, out.w, sums, i, n); });
+    }
+    for (index r = 0; r < B; ++r) {
+        if (out.h) std::memcpy(out.h + o.row[r] * H, t.h_last + r * t.ldc, std::size_t(H) * sizeof(float));
+        if (loops.facts.has_c && out.c)
+            std::memcpy(out.c + o.row[r] * H, t.c_last + r * t.ldc, std::size_t(H) * sizeof(float));
+    }
+}
+
+}  // namespace ostinato

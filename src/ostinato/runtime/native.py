@@ -1,0 +1,258 @@
+"""The one door to the compiled kernels: is there one for this processor, for this cell, and how is it called."""
+
+from __future__ import annotations
+
+import functools
+import os
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ostinato.cells.base import Cell
+from ostinato.cells.gru import GRU
+from ostinato.cells.gru_reset_after import GRUResetAfter
+from ostinato.cells.lstm import LSTM
+from ostinato.cells.simple_rnn import SimpleRNN
+from ostinato.errors import ArgumentError, KernelError, ShapeError
+from ostinato.maps.base import Array, State, Weights
+from ostinato.version import __version__
+
+FORWARD, BACKWARD, BACKWARD_INPUTS = range(3)
+"""What weights are packed for; see `native/scan.hpp`."""
+
+ALL, SOME, HOLES = range(3)
+"""Kinds of masks; see `native/spans.hpp`."""
+
+
+@functools.cache
+def _load() -> ModuleType | str:
+    """The compiled module, or the reason why there is none."""
+    try:
+        import ostinato._native as _native
+    except ImportError as error:
+        if error.name == "ostinato._native":
+            return "this installation of ostinato was made without a compiler"
+        return f"the compiled kernels do not load ({error})"
+    if _native.version != __version__:
+        return f"the compiled kernels are of version {_native.version}, ostinato is {__version__}; install it again"
+    return _native  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _engine(wanted: str) -> str | None:
+    """The instruction set in use; None if the environment asks for one that is not there."""
+    names = module().engines()
+    return (wanted if wanted in names else None) if wanted else names[0]
+
+
+def module() -> ModuleType:
+    """The compiled module.
+
+    Raises:
+        KernelError: There is none.
+    """
+    found = _load()
+    if isinstance(found, str):
+        raise KernelError("the compiled kernels must be there", got=found, fix="Call `available()` first.")
+    return found
+
+
+def available() -> str | None:
+    """None if the compiled kernels can run here, else the reason, in words that begin with a lower-case letter."""
+    found = _load()
+    if isinstance(found, str):
+        return found
+    wanted = os.environ.get("OSTINATO_ISA", "")
+    if _engine(wanted) is None:
+        return f"OSTINATO_ISA={wanted}, but there is only {', '.join(found.engines())}"
+    return None
+
+
+def engine() -> str:
+    """Name of the instruction set in use: the processor's best, or OSTINATO_ISA."""
+    reason = available()
+    name = _engine(os.environ.get("OSTINATO_ISA", "")) if reason is None else None
+    if name is None:
+        raise KernelError("the compiled kernels must be there", got=str(reason), fix="Call `available()` first.")
+    return name
+
+
+def threads(default: int) -> int:
+    """How many threads a call may use: OSTINATO_THREADS, else `default`.
+
+    Raises:
+        ArgumentError: OSTINATO_THREADS is not a whole number of at least 1.
+    """
+    text = os.environ.get("OSTINATO_THREADS")
+    if text is None:
+        return default
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentError(
+            "OSTINATO_THREADS must be a whole number of at least 1", got=repr(text), fix="Set it, or unset it."
+        )
+    return int(text)
+
+
+def key(cell: Cell) -> int | str:
+    """The cell's number in the compiled module, or why it has none."""
+    kind = type(cell)
+    if kind is SimpleRNN:
+        if cell.activation in ("tanh", "relu"):  # type: ignore[attr-defined]
+            return 0 if cell.activation == "tanh" else 1  # type: ignore[attr-defined]
+        return f"no native code for the activation {cell.activation!r}"  # type: ignore[attr-defined]
+    number = {LSTM: 2, GRU: 3, GRUResetAfter: 4}.get(kind)
+    if number is None:
+        return f"no native code for {kind.__name__}"
+    if (cell.activation, cell.recurrent_activation) != ("tanh", "sigmoid"):  # type: ignore[attr-defined]
+        return "native code has no other activations than tanh and sigmoid"
+    return number
+
+
+def spans(mask: int, batch: int, time: int, start: int, length: int) -> int:
+    """Which kind of mask lies at the address `mask`; fills the int32 arrays at `start` and `length`."""
+    return module().spans(mask, batch, time, start, length)  # type: ignore[no-any-return]
+
+
+def why_not(cell: Cell, x: Array, *, noise: Array | None = None) -> str | None:
+    """None if `forward` can compute this, else the reason."""
+    reason = available()
+    if reason is not None:
+        return reason
+    number = key(cell)
+    if isinstance(number, str):
+        return number
+    if noise is not None:
+        return "native code has no recurrent dropout"
+    return None if x.dtype == np.float32 else f"native code computes in float32, not {x.dtype}"
+
+
+class Prepared:
+    """A cell with its weights packed once, for NumPy arrays of float32. `why_not` must have said that it can be done.
+
+    Args:
+        cell: The recurrence.
+        w: Its weights; later changes of these arrays have no effect.
+    """
+
+    def __init__(self, cell: Cell, w: Weights) -> None:
+        self.cell, self.features = cell, int(w["W"].shape[0])
+        plain = {name: _plain(value, value.shape) for name, value in w.items()}
+        self._packed = packed(cell, self.features, plain, _address, FORWARD, threads(1))
+
+    def forward(
+        self, x: Array, state: State, *, mask: Array | None = None, reverse: bool = False
+    ) -> tuple[Array, State]:
+        """Run along time; arguments as in `ostinato.scans.loop.loop`.
+
+        Raises:
+            ShapeError: The shapes do not fit the weights or each other.
+        """
+        if x.ndim != 3 or x.shape[2] != self.features:
+            raise ShapeError(
+                f"the input must be (batch, time, {self.features})", got=str(x.shape), fix="Reshape or convert it."
+            )
+        batch, time, _ = x.shape
+        shape = (batch, self.cell.units)
+        if len(state) != len(self.cell.states) or any(s.shape != shape for s in state):
+            raise ShapeError(
+                f"the start states must be {len(self.cell.states)} of {shape}",
+                got=", ".join(str(s.shape) for s in state),
+                fix="Pass one array per state.",
+            )
+        state = tuple(_plain(s, shape) for s in state)
+        if 0 in x.shape:
+            return np.zeros((batch, time, self.cell.units), np.float32), state
+        x = _plain(x, x.shape)
+        start = length = order = None
+        if mask is not None:
+            if mask.shape != (batch, time) or mask.dtype != np.bool_:
+                raise ShapeError(
+                    f"the mask must be bool ({batch}, {time})", got=f"{mask.dtype} {mask.shape}", fix="Convert it."
+                )
+            mask = np.ascontiguousarray(mask)
+            start, length = np.empty(batch, np.int32), np.empty(batch, np.int32)
+            kind = spans(_address(mask), batch, time, _address(start), _address(length))
+            if kind == ALL:
+                start = length = None
+            elif kind == HOLES:  # bring the real steps to the front, which keeps their order
+                order = np.argsort(~mask, axis=1, kind="stable")[:, :, None]
+                x = np.take_along_axis(x, order, axis=1)
+                start[:] = 0
+        y = np.empty((batch, time, self.cell.units), np.float32)
+        last = tuple(np.empty(shape, np.float32) for _ in state)
+        ends = (state[0], _second(state), start, length, y, last[0], _second(last))
+        module().Run(
+            self._packed, batch, time, reverse, _address(x), *(_address(a) for a in ends), training=False,
+            threads=threads(1),
+        )  # fmt: skip
+        if order is not None:
+            back = np.zeros_like(y)
+            np.put_along_axis(back, order, y, axis=1)
+            y = back
+        return y, last
+
+    def stepper(self, batch: int = 1) -> Stepper:
+        """A stream of single steps, from zeros."""
+        return Stepper(self._packed, batch, self.features, (self.cell.units, len(self.cell.states)))
+
+
+class Stepper:
+    """Computes one step a call and keeps the states.
+
+    Args:
+        weights: As `packed` gives them.
+        batch: Streams side by side.
+        features: Inputs a step.
+        sizes: Units and number of states.
+    """
+
+    def __init__(self, weights: Any, batch: int, features: int, sizes: tuple[int, int]) -> None:
+        self.x = np.zeros((batch, features), np.float32)
+        self.state = tuple(np.zeros((batch, sizes[0]), np.float32) for _ in range(sizes[1]))
+        self._run = module().Run
+        x, h, c = (_address(a) for a in (self.x, self.state[0], _second(self.state)))
+        self._arguments = (weights, batch, 1, False, x, h, c, 0, 0, 0, h, c, False, threads(1))
+
+    def step(self, x: Array) -> Array:
+        """One step on `x [batch, features]`; returns h, which the next step overwrites."""
+        self.x[:] = x
+        self._run(*self._arguments)
+        return self.state[0]
+
+
+def forward(
+    cell: Cell, w: Weights, x: Array, state: State, *, mask: Array | None = None, reverse: bool = False
+) -> tuple[Array, State]:
+    """Run `cell` along time on NumPy arrays, as `ostinato.scans.loop.loop` does. Packs the weights in each call."""
+    return Prepared(cell, w).forward(x, state, mask=mask, reverse=reverse)
+
+
+def _second(items: Any) -> Any:
+    return items[1] if len(items) > 1 else None
+
+
+def packed(cell: Cell, features: int, w: Weights, address: Any, what: int, n_threads: int) -> Any:
+    """The cell's weights in the order of the compiled loops.
+
+    Args:
+        cell: The recurrence.
+        features: Inputs a step.
+        w: Its weights, contiguous float32.
+        address: Gives the address of an array's first number.
+        what: FORWARD, BACKWARD or BACKWARD_INPUTS.
+        n_threads: As for the run.
+    """
+    return module().Packed(
+        engine(), key(cell), features, cell.units, address(w["W"]), address(w["U"]), address(w["b"]),
+        address(w.get("b_rec")), what, n_threads,
+    )  # fmt: skip
+
+
+def _plain(array: Array, shape: tuple[int, ...]) -> Array:
+    """Contiguous float32 of exactly this shape; a view of other strides is copied."""
+    return np.ascontiguousarray(np.broadcast_to(array, shape), dtype=np.float32)
+
+
+def _address(array: Array | None) -> int:
+    return 0 if array is None else int(array.ctypes.data)
