@@ -125,7 +125,7 @@ Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Resu
     const index W = engine_.width, B = shape.batch, H = shape.units;
     Work& w = work_;
     w.inputs = shape.inputs, w.units = H, w.blocks = up(H, W) / W, w.training = training;
-    w.projected = shape.inputs > 8 * H && shape.time > 1;  // measured; below that it costs up to a tenth
+    w.projected = shape.inputs > 8 * H && shape.time > 1;  // measured; below that it costs up to a fifth
     order(in.start, in.length);
     const Order& o = w.order;
     Tape& t = w.tape;

@@ -30,7 +30,7 @@ NATIVE, TRUTH = KERNELS["native"], Kernel()
 ISAS = () if native.available() else tuple(native.module().engines())
 KINDS = {name: cls for name, cls in CELLS.items() if not isinstance(native.key(cls(1)), str)}
 SIZES = ((1, 1), (3, 7), (2, 16), (5, 33), (200, 20), (7, 64))
-"""Features and units: below, at and above the width of a register; with more than eight features a unit, another path."""
+"""Features and units: below, at and above the width of a register; many features, which take another path."""
 
 
 def variants(units: int) -> list[Cell]:

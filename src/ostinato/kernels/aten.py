@@ -11,13 +11,13 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from ostinato.cells.gru_reset_after import GRUResetAfter
 from ostinato.cells.lstm import LSTM
 from ostinato.cells.simple_rnn import SimpleRNN
-from ostinato.kernels.base import Call, Kernel, States
+from ostinato.kernels.base import Call, Kernel, States, transformed
 
 
 class Aten(Kernel):
     """Serves `lstm`, `gru_reset_after` and `simple_rnn` with their standard nonlinearities.
 
-    It has no forward-mode derivative and, on some devices, no second one: `kernels.force("reference")` has both.
+    It has no second derivative on some devices: `kernels.force("reference")` has.
     """
 
     rank = 10
@@ -37,7 +37,7 @@ class Aten(Kernel):
             return "PyTorch's fused loops refuse empty batches and sequences"
         if call.x.dtype not in (torch.float32, torch.float64):
             return f"not used for {call.x.dtype}"
-        return None
+        return transformed()
 
     def forward(self, call: Call) -> tuple[Tensor, States]:
         if call.mask is not None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import array_api_compat.torch
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ostinato.cells.base import Cell
 from ostinato.errors import ShapeError
@@ -50,6 +51,15 @@ class Kernel:
         return loop(
             TORCH, call.cell, call.w, call.x, call.state, mask=call.mask, reverse=call.reverse, noise=call.noise
         )
+
+
+def transformed() -> str | None:
+    """Why code that torch cannot look into has to stay away: a transform other than the plain backward pass is on."""
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return "it has no rules for the transforms of torch.func"
+    if forward_ad._current_level >= 0:
+        return "it has no forward-mode derivative"
+    return None
 
 
 def check(call: Call) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from ostinato.cells.base import Cell
-from ostinato.kernels.base import TORCH, Call, Kernel, States
+from ostinato.kernels.base import TORCH, Call, Kernel, States, transformed
 from ostinato.runtime import native
 from ostinato.scans.loop import loop
 
@@ -44,7 +43,7 @@ class Native(Kernel):
         parts = (*(call.w[name] for name in _names(call.cell)), *call.state)
         if any(p.dtype is not torch.float32 or p.device.type != "cpu" for p in parts):
             return "weights and start states must be float32 on the CPU like the inputs"
-        return transformed()
+        return "torch.compile cannot trace it" if torch.compiler.is_compiling() else transformed()
 
     def forward(self, call: Call) -> tuple[Tensor, States]:
         batch, time, _ = call.x.shape
@@ -63,17 +62,6 @@ class Native(Kernel):
         y, state = _run(call._replace(x=call.x.gather(1, order.expand_as(call.x))), spans)
         order = order.expand_as(y)
         return torch.zeros_like(y).scatter(1, order, y), state
-
-
-def transformed() -> str | None:
-    """Why code that torch cannot look into has to stay away: a transform other than the plain backward pass is on."""
-    if torch.compiler.is_compiling():
-        return "torch.compile cannot trace it"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return "it has no rules for the transforms of torch.func"
-    if forward_ad._current_level >= 0:
-        return "it has no forward-mode derivative"
-    return None
 
 
 @functools.cache

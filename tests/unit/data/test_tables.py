@@ -35,7 +35,7 @@ def write(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
         (GOOD.replace(",", ";").replace("2\n", "2,0\n"), "data.csv", {"decimal": ","}),
         (GOOD.replace(",", "#"), "data.csv", {"delimiter": "#"}),
         (GOOD.replace(",", ' , "').replace("\n", '"\n'), "data.csv", {}),
-        (gzip.compress(GOOD.encode()), "data.csv.gz", {}),
+        (gzip.compress(GOOD.encode(), mtime=0), "data.csv.gz", {}),
         (GOOD.replace("month", ""), "DATA.CSV", {}),
     ],
 )
