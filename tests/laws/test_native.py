@@ -375,3 +375,12 @@ def test_the_environment_is_obeyed_or_refused(monkeypatch):
             native.threads(1)
     monkeypatch.setenv("OSTINATO_THREADS", "3")
     assert native.threads(1) == 3
+
+
+def test_an_instruction_set_that_is_not_there_is_refused_not_replaced(monkeypatch):
+    c = call(LSTM(4), 2)
+    monkeypatch.setenv("OSTINATO_ISA", "avx1024")
+    with pytest.raises(KernelError, match="avx1024"):
+        choose(c)
+    with pytest.raises(KernelError, match="avx1024"):
+        native.why_not(c.cell, c.x.detach().numpy())

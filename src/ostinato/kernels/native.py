@@ -25,7 +25,7 @@ class Native(Kernel):
     rank = 20
 
     def why_not(self, call: Call) -> str | None:
-        reason = native.available()
+        reason = native.usable()
         if reason is not None:
             return reason
         number = native.key(call.cell)

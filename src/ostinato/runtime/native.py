@@ -69,6 +69,18 @@ def available() -> str | None:
     return None
 
 
+def usable() -> str | None:
+    """As `available`, for code that is about to compute: what the environment asks for must be there.
+
+    Raises:
+        KernelError: OSTINATO_ISA names an instruction set that this build or this processor lacks.
+    """
+    reason = available()
+    if reason is not None and os.environ.get("OSTINATO_ISA") and not isinstance(_load(), str):
+        raise KernelError("OSTINATO_ISA must name an instruction set that is there", got=reason, fix="Unset it.")
+    return reason
+
+
 def engine() -> str:
     """Name of the instruction set in use: the processor's best, or OSTINATO_ISA."""
     reason = available()
@@ -116,7 +128,7 @@ def spans(mask: int, batch: int, time: int, start: int, length: int) -> int:
 
 def why_not(cell: Cell, x: Array, *, noise: Array | None = None) -> str | None:
     """None if `forward` can compute this, else the reason."""
-    reason = available()
+    reason = usable()
     if reason is not None:
         return reason
     number = key(cell)
