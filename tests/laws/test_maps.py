@@ -249,3 +249,14 @@ def test_a_description_survives_the_model_file(part):
 
 def test_every_scan_is_described():
     assert {type(part) for part in SCANNED} == set(SCANS.values())
+
+
+@each
+def test_a_map_that_says_so_computes_each_step_by_itself(part, shape):
+    if not type(part).per_step:
+        return
+    time = 6
+    whole = (time, *shape) if len(shape) < 2 and not isinstance(part, (Masking, Embedding)) else shape
+    x, w = values(part, whole), weights(part, whole)
+    apart = [part.apply(CONTEXT, w, x[:, t : t + 1]).y for t in range(x.shape[1])]
+    same(np.concatenate(apart, axis=1), part.apply(CONTEXT, w, x).y, what="step by step")
