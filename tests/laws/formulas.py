@@ -69,6 +69,47 @@ def gru_reset_after(x: np.ndarray, w: dict[str, np.ndarray], state: Arrays) -> t
     return _run(x, state, step)
 
 
+def _ln(v: np.ndarray, gain: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
+    return gain * (v - v.mean(1, keepdims=True)) / np.sqrt(v.var(1, keepdims=True) + 1e-5) + shift
+
+
+def layer_norm_simple_rnn(x: np.ndarray, w: dict[str, np.ndarray], state: Arrays) -> tuple[np.ndarray, Arrays]:
+    """a = W_hh h + W_xh x; h' = tanh(g/sigma (a - mu) + b) (Ba et al. 2016, equation 4)."""
+    return _run(x, state, lambda x_t, s: (np.tanh(_ln(s[0] @ w["U"] + x_t @ w["W"], w["gain"], w["b"])),))
+
+
+def layer_norm_lstm(x: np.ndarray, w: dict[str, np.ndarray], state: Arrays) -> tuple[np.ndarray, Arrays]:
+    """Gates = LN(W_h h) + LN(W_x x) + b; c' = sigma(f) c + sigma(i) tanh(g); h' = sigma(o) tanh(LN(c')) (Ba et al.)."""
+
+    def step(x_t: np.ndarray, s: Arrays) -> Arrays:
+        h, c = s
+        gates = _ln(h @ w["U"], w["gain_h"]) + _ln(x_t @ w["W"], w["gain_x"]) + w["b"]
+        i, f, g, o = np.split(gates, 4, axis=1)
+        c = _sigma(f) * c + _sigma(i) * np.tanh(g)
+        return _sigma(o) * np.tanh(_ln(c, w["gain_c"], w["shift_c"])), c
+
+    return _run(x, state, step)
+
+
+def layer_norm_gru(x: np.ndarray, w: dict[str, np.ndarray], state: Arrays) -> tuple[np.ndarray, Arrays]:
+    """r, z = sigma(LN(W_h h) + LN(W_x x)); h~ = tanh(LN(W x) + r LN(U h)); h' = (1 - z) h + z h~ (Ba et al.)."""
+
+    def step(x_t: np.ndarray, s: Arrays) -> Arrays:
+        (h,) = s
+        n2 = 2 * h.shape[1]
+
+        def sums(v: np.ndarray, weight: str, gain: str, shift: str, part: slice) -> np.ndarray:
+            return _ln(v @ w[weight][:, part], w[gain][part], w[shift][part])
+
+        gates, rest = slice(0, n2), slice(n2, None)
+        both = sums(h, "U", "gain_h", "b_rec", gates) + sums(x_t, "W", "gain_x", "b", gates)
+        r, z = np.split(_sigma(both), 2, axis=1)
+        new = np.tanh(sums(x_t, "W", "gain_x", "b", rest) + r * sums(h, "U", "gain_h", "b_rec", rest))
+        return ((1.0 - z) * h + z * new,)
+
+    return _run(x, state, step)
+
+
 def keras_gru_reset_before(
     x: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray, h: np.ndarray
 ) -> np.ndarray:
@@ -87,6 +128,7 @@ def keras_gru_reset_before(
 
 
 FORMULAS: dict[str, Callable[..., tuple[np.ndarray, Arrays]]] = {
-    f.__name__: f for f in (simple_rnn, lstm, gru, gru_reset_after)
+    f.__name__: f
+    for f in (simple_rnn, lstm, gru, gru_reset_after, layer_norm_simple_rnn, layer_norm_lstm, layer_norm_gru)
 }
 """By the name of the cell's file."""

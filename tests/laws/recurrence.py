@@ -141,7 +141,7 @@ def start(kernel: Kernel, cell: Cell, dtype: torch.dtype) -> None:
     """The first step is the cell's own step on the start states, each of which matters by itself."""
     call = problem(cell, time=1).call(dtype)
     y, final = compute(kernel, call)
-    a = (call.x @ call.w["W"] + call.w["b"])[:, 0]
+    a = cell.project(call.x, call.w["W"], call.w["b"])[:, 0]
     expected = loop_step(cell, a, call)
     same(y[:, 0], expected[0], what="output of the first step")
     for name, one, other in zip(cell.states, final, expected, strict=True):
@@ -196,6 +196,31 @@ def noise(kernel: Kernel, cell: Cell, dtype: torch.dtype) -> None:
     )
 
 
+def zones(kernel: Kernel, cell: Cell, dtype: torch.dtype) -> None:
+    """Zoneout: each state moves by the share that its zone leaves, step by step; masked steps move nothing."""
+    for mask in _masks():
+        call = problem(cell).call(dtype, mask=mask)
+        shares = [
+            torch.from_numpy(np.random.default_rng(k).choice([0.0, 0.25, 1.0], (3, TIME, cell.units))).to(dtype)
+            for k in range(len(cell.states))
+        ]
+        y, last = compute(kernel, call._replace(zone=shares))
+        state = call.state
+        for t in range(TIME):
+            before = state
+            _, state = compute(kernel, _part(call._replace(state=state), t, t + 1))
+            state = tuple(z[:, t] * s + (1 - z[:, t]) * n for z, s, n in zip(shares, before, state, strict=True))
+            real = torch.ones(3, dtype=torch.bool) if mask is None else mask[:, t]
+            same(y[real, t], state[0][real], what="outputs under zoneout")
+        for name, a, b in zip(cell.states, last, state, strict=True):
+            same(a, b, what=f"final {name} under zoneout")
+        constant = tuple(torch.full_like(z, 0.25) for z in shares)
+        same(
+            compute(kernel, call._replace(zone=0.25))[0], compute(kernel, call._replace(zone=constant))[0],
+            what="zoneout by one number",
+        )  # fmt: skip
+
+
 def reference(kernel: Kernel, cell: Cell, dtype: torch.dtype) -> None:
     """Outputs, final states and all gradients against the plain loop in float64, within the tolerance rule."""
     for mask in _masks():
@@ -240,7 +265,7 @@ def numpy_loop(kernel: Kernel, cell: Cell, dtype: torch.dtype) -> None:
 def formula(kernel: Kernel, cell: Cell, dtype: torch.dtype) -> None:
     """The published formula, written independently in the tests; for the cells that have one and standard options."""
     key = next((k for k, cls in CELLS.items() if isinstance(cell, cls)), "")
-    options = (getattr(cell, "activation", ""), getattr(cell, "recurrent_activation", "sigmoid"))
+    options = (getattr(cell, "activation", "tanh"), getattr(cell, "recurrent_activation", "sigmoid"))
     if key not in FORMULAS or options != ("tanh", "sigmoid"):
         return
     p = problem(cell)
@@ -300,7 +325,8 @@ FLOAT64_ONLY = ("slopes", "double")
 LAWS: dict[str, Law] = {
     f.__name__: f
     for f in (
-        chunked, padding, batch, backwards, empty, start, final, noise, reference, numpy_loop, formula, slopes, double,
+        chunked, padding, batch, backwards, empty, start, final, noise, zones, reference, numpy_loop, formula, slopes,
+        double,
     )
 }  # fmt: skip
 """All laws by name."""

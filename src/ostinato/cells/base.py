@@ -38,6 +38,10 @@ class Cell(ABC):
         """Check the cell's own options; called once, when the cell is made."""
         return
 
+    def project(self, x: Array, W: Array, b: Array) -> Array:
+        """The input part a, for all steps at once: `x [batch, time, features]` to `[batch, time, gates · units]`."""
+        return x @ W + b
+
     @abstractmethod
     def step(self, xp: Any, a: Array, U: Array, state: State, **extra: Array) -> State:
         """One step: `a [batch, gates · units]`, `U [units, gates · units]`, states `[batch, units]`; new states."""

@@ -33,6 +33,8 @@ class Aten(Kernel):
             return "PyTorch's fused loops have no other activations than tanh and sigmoid"
         if call.noise is not None:
             return "PyTorch's fused loops have no recurrent dropout"
+        if call.zone is not None:
+            return "PyTorch's fused loops have no zoneout"
         if 0 in call.x.shape[:2]:
             return "PyTorch's fused loops refuse empty batches and sequences"
         if call.x.dtype not in (torch.float32, torch.float64):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import array_api_compat.torch
@@ -31,6 +32,7 @@ class Call(NamedTuple):
     mask: Tensor | None = None
     reverse: bool = False
     noise: Tensor | None = None
+    zone: Sequence[Tensor] | float | None = None
 
 
 class Kernel:
@@ -49,8 +51,9 @@ class Kernel:
     def forward(self, call: Call) -> tuple[Tensor, States]:
         """Outputs `[batch, time, units]` and final states `[batch, units]`, differentiable by autograd."""
         return loop(
-            TORCH, call.cell, call.w, call.x, call.state, mask=call.mask, reverse=call.reverse, noise=call.noise
-        )
+            TORCH, call.cell, call.w, call.x, call.state,
+            mask=call.mask, reverse=call.reverse, noise=call.noise, zone=call.zone,
+        )  # fmt: skip
 
 
 def transformed() -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -79,9 +79,10 @@ def scan(
     mask: Tensor | None = None,
     reverse: bool = False,
     noise: Tensor | None = None,
+    zone: Sequence[Tensor] | float | None = None,
 ) -> tuple[Tensor, States]:
     """Run `cell` along time with the best kernel; arguments as in `ostinato.scans.loop.loop`."""
-    call = Call(cell, w, x, state, mask, reverse, noise)
+    call = Call(cell, w, x, state, mask, reverse, noise, zone)
     check(call)
     return KERNELS[choose(call).kernel].forward(call)
 

@@ -38,6 +38,8 @@ class Native(Kernel):
             return f"native code runs on a CPU, not on {x.device.type}"
         if call.noise is not None:
             return "native code has no recurrent dropout"
+        if call.zone is not None:
+            return "native code has no zoneout"
         if 0 in x.shape:
             return "native code refuses empty batches, sequences and steps"
         parts = (*(call.w[name] for name in _names(call.cell)), *call.state)

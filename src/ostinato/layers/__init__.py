@@ -3,6 +3,7 @@
 from ostinato.layers.keras_input import Input, InputLayer
 from ostinato.layers.keras_maps import (
     Activation,
+    ActivityPenalty,
     Dense,
     Dropout,
     Embedding,
@@ -24,6 +25,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityPenalty",
     "Attention",
     "Bidirectional",
     "Conv1D",

@@ -6,6 +6,7 @@ from ostinato.cells import gru, gru_reset_after, lstm, simple_rnn
 from ostinato.layers import keras_maps, keras_recurrent, keras_sequence, keras_wrappers
 from ostinato.layers.keras_base import KerasLayer, Weighing
 from ostinato.maps.activation import Activation
+from ostinato.maps.activity_penalty import ActivityPenalty
 from ostinato.maps.attention import Attention
 from ostinato.maps.base import Part
 from ostinato.maps.conv1d import Conv1D
@@ -33,6 +34,7 @@ _CELLS: dict[type, type[KerasLayer]] = {
 
 _PARTS: dict[type, type[KerasLayer]] = {
     Activation: keras_maps.Activation,
+    ActivityPenalty: keras_maps.ActivityPenalty,
     Attention: keras_sequence.Attention,
     Bidirectional: keras_wrappers.Bidirectional,
     Conv1D: keras_sequence.Conv1D,

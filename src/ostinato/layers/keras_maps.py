@@ -21,6 +21,7 @@ from ostinato.layers.keras_base import (
 from ostinato.layers.keras_initialisers import Constant
 from ostinato.layers.keras_recurrent import Initial, Penalty
 from ostinato.maps.activation import Activation as ActivationMap
+from ostinato.maps.activity_penalty import ActivityPenalty as ActivityPenaltyMap
 from ostinato.maps.base import Shape
 from ostinato.maps.dense import Dense as DenseMap
 from ostinato.maps.dropout import Dropout as DropoutMap
@@ -170,6 +171,19 @@ class Masking(KerasLayer):
         if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)) or not math.isfinite(mask_value):
             raise ArgumentError("mask_value must be a finite number", got=repr(mask_value), fix="Pass, say, -1.0.")
         super().__init__(MaskingMap(float(mask_value)), common=common)
+
+
+class ActivityPenalty(KerasLayer):
+    """The identity, which in training adds alpha · mean(x²) + beta · mean((x_t - x_{t-1})²) to the loss.
+
+    Args:
+        alpha: Price of large activity.
+        beta: Price of fast changes.
+        common: See `Common`.
+    """
+
+    def __init__(self, alpha: float = 0.0, beta: float = 0.0, **common: Unpack[Common]) -> None:
+        super().__init__(ActivityPenaltyMap(alpha, beta), common=common)
 
 
 class RepeatVector(KerasLayer):

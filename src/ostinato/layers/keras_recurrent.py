@@ -22,6 +22,9 @@ from ostinato.scans.recurrent import Recurrent
 Initial = str | Rule | None
 Penalty = str | L1L2 | None
 
+_OWN = ("dropout", "recurrent_dropout", "weight_drop", "zoneout", "start")
+"""Options that need a `Cell`."""
+
 
 class Running(Common, total=False):
     """How a recurrent layer runs along time, next to what every layer can be told.
@@ -33,6 +36,8 @@ class Running(Common, total=False):
         stateful: Start each batch from the final states of the one before, until `reset_states()`.
         dropout: Rate on the inputs, in training only; one pattern for all steps of a sequence.
         recurrent_dropout: Rate on h inside the recurrent product, likewise.
+        weight_drop: Rate on the recurrent weights, in training only; every fast kernel can run with it.
+        zoneout: Probability that a step leaves a number of a state as it was; no fast kernel has it.
         start: "zeros", or "learned": the start state is a weight.
     """
 
@@ -42,6 +47,8 @@ class Running(Common, total=False):
     stateful: bool
     dropout: float
     recurrent_dropout: float
+    weight_drop: float
+    zoneout: float
     start: str
 
 
@@ -80,6 +87,8 @@ class RecurrentLayer(KerasLayer):
             start=own.get("start", "zeros"),
             dropout=own.get("dropout", 0.0),
             recurrent_dropout=own.get("recurrent_dropout", 0.0),
+            weight_drop=own.get("weight_drop", 0.0),
+            zoneout=own.get("zoneout", 0.0),
         )
         super().__init__(part, weighing=weights, common=common)
         self.return_state = own.get("return_state", False)
@@ -209,10 +218,10 @@ class RNN(KerasLayer):
                 raise ArgumentError(
                     "state_size must only be given for a torch module", got=repr(state_size), fix="Remove it."
                 )
-            rates = {k: own[k] for k in ("dropout", "recurrent_dropout", "start") if k in own}
+            rates = {k: own[k] for k in _OWN if k in own}
             super().__init__(Recurrent(cell, **runs, **rates), common=common)
         elif isinstance(cell, nn.Module) and not isinstance(cell, KerasLayer):
-            unusable = sorted(k for k in ("dropout", "recurrent_dropout", "start") if own.get(k))
+            unusable = sorted(k for k in _OWN if own.get(k))
             if unusable:
                 raise ArgumentError(
                     "a torch module must bring its own dropout and start state",

@@ -13,7 +13,7 @@ from ostinato.kernels.choose import Choice, scan, watched
 from ostinato.layers.initialisers import Rule, draw
 from ostinato.layers.noise import Noise
 from ostinato.maps._check import show
-from ostinato.maps.base import Context, Out, Part, Shape, State
+from ostinato.maps.base import Context, Out, Part, Shape, State, Weight
 
 _EVAL = Context(TORCH, scan)
 
@@ -24,6 +24,7 @@ class Layer(nn.Module):
     Args:
         part: The formula.
         initial: Initialisers by weight name, instead of the part's own: names of rules, or rules.
+        tied: Weights that are another layer's: own name to (layer, its name); it must be built before this one.
         fixed: Names of weights that are 0 for ever: no parameters, not counted, not trained (a missing bias).
         input_shape: Shape of one sample, if this layer is the first of a stack.
         name: Name in summaries and errors; by default the part's, in the field's spelling.
@@ -34,6 +35,7 @@ class Layer(nn.Module):
         part: Part,
         *,
         initial: Mapping[str, str | Rule] | None = None,
+        tied: Mapping[str, tuple[Layer, str]] | None = None,
         fixed: Collection[str] = (),
         input_shape: Shape | None = None,
         name: str | None = None,
@@ -41,6 +43,7 @@ class Layer(nn.Module):
         super().__init__()
         self.part = part
         self.initial = dict(initial or {})
+        self.tied = dict(tied or {})
         self.fixed = frozenset(fixed)
         self.input_shape = input_shape
         self.name = name
@@ -48,6 +51,7 @@ class Layer(nn.Module):
         self.noise: Noise | None = None
         self.built_shape: Shape | None = None
         self.weights = nn.ParameterDict()
+        self.charges: list[Tensor] = []
 
     def build(self, shape: Shape, *, noise: Noise, index: int = 0) -> Shape:
         """Draw the weights for inputs of `shape` (no batch axis) and return the shape of the output."""
@@ -68,6 +72,9 @@ class Layer(nn.Module):
                     fix="Use the names of the list.",
                 )
             for key, weight in needed.items():
+                if key in self.tied:
+                    self.weights[key] = self._shared(key, weight)
+                    continue
                 if key in self.fixed:
                     self.register_buffer(f"fixed_{key}", torch.zeros(weight.shape), persistent=False)
                     continue
@@ -87,8 +94,20 @@ class Layer(nn.Module):
             )
         context = _EVAL
         if self.training:
-            context = Context(TORCH, scan, self.noise.enter(self.index).drop)
+            self.charges.clear()
+            context = Context(TORCH, scan, self.noise.enter(self.index).drop, self.charges.append)
         return self.part.apply(context, self.tensors(), x, mask=mask, state=state)
+
+    def _shared(self, key: str, weight: Weight) -> nn.Parameter:
+        other, name = self.tied[key]
+        if name not in other.weights or tuple(other.weights[name].shape) != weight.shape:
+            raise ArgumentError(
+                f"the weight {key!r} of {self.name!r} must be tied to one of shape {weight.shape}",
+                got=f"{name!r}: {tuple(other.weights[name].shape) if name in other.weights else 'not there'}",
+                fix="Build that layer first, and make both as wide as each other.",
+            )
+        shared: nn.Parameter = other.weights[name]
+        return shared
 
     def choices(self, x: Tensor, *, mask: Tensor | None = None) -> dict[str, Choice]:
         """The kernel of each cell for inputs like `x`, and why not a faster one."""

@@ -56,6 +56,11 @@ class Stack(nn.Module):
             final.append(state)
         return x, mask, tuple(final)
 
+    def charges(self) -> Tensor | None:
+        """What layers added to the loss in the last run in training mode, or None."""
+        found = [charge for layer in self.layers for charge in layer.charges]  # type: ignore[union-attr]
+        return torch.stack(found).sum() if found and self.training else None
+
     def get_weights(self) -> list[Floats]:
         """Copies of all weights, in a fixed order."""
         return [p.detach().cpu().numpy().copy() for p in self.parameters()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps.base import Shape
 
@@ -19,6 +21,14 @@ def check_rate(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
         raise ArgumentError(
             f"{name} must be a number of at least 0 and below 1", got=repr(value), fix=f"Pass such a number as {name}."
+        )
+
+
+def check_size(name: str, value: object) -> None:
+    """Raise `ArgumentError` unless `value` is a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < math.inf:
+        raise ArgumentError(
+            f"{name} must be a number of at least 0", got=repr(value), fix=f"Pass such a number as {name}."
         )
 
 

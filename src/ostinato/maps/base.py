@@ -32,14 +32,16 @@ class Context(NamedTuple):
 
     Args:
         xp: The array namespace (Python array API standard, plus `sigmoid`).
-        scan: Runs a cell along time: `scan(cell, w, x, state, *, mask, reverse, drop) -> (outputs, state)`.
+        scan: Runs a cell along time: `scan(cell, w, x, state, *, mask, reverse, noise, zone) -> (outputs, state)`.
         drop: `drop(x, rate, axes)` zeroes entries with probability `rate` and rescales the others; the noise is shared
             along the given axes. None outside training.
+        charge: `charge(price)` adds a number to the loss. None outside training.
     """
 
     xp: Any
     scan: Callable[..., tuple[Array, State]]
     drop: Callable[[Array, float, tuple[int, ...]], Array] | None = None
+    charge: Callable[[Array], None] | None = None
 
 
 class Out(NamedTuple):

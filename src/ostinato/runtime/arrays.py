@@ -42,10 +42,10 @@ NUMPY = Namespace(np, _sigmoid)
 
 def scan(cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
     """Run `cell` along time with the compiled loops if they can, else with the loop on NumPy; see `scans.loop`."""
-    noise = options.pop("noise", None)
-    if x.shape[0] and x.shape[1] and native.why_not(cell, x, noise=noise) is None:
+    special = {name: options.pop(name, None) for name in ("noise", "zone")}
+    if x.shape[0] and x.shape[1] and native.why_not(cell, x, **special) is None:
         return native.forward(cell, w, x, state, **options)
-    return loop(NUMPY, cell, w, x, state, noise=noise, **options)
+    return loop(NUMPY, cell, w, x, state, **special, **options)
 
 
 CONTEXT = Context(NUMPY, scan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -126,7 +127,9 @@ def spans(mask: int, batch: int, time: int, start: int, length: int) -> int:
     return module().spans(mask, batch, time, start, length)  # type: ignore[no-any-return]
 
 
-def why_not(cell: Cell, x: Array, *, noise: Array | None = None) -> str | None:
+def why_not(
+    cell: Cell, x: Array, *, noise: Array | None = None, zone: Sequence[Array] | float | None = None
+) -> str | None:
     """None if `forward` can compute this, else the reason."""
     reason = usable()
     if reason is not None:
@@ -136,6 +139,8 @@ def why_not(cell: Cell, x: Array, *, noise: Array | None = None) -> str | None:
         return number
     if noise is not None:
         return "native code has no recurrent dropout"
+    if zone is not None:
+        return "native code has no zoneout"
     return None if x.dtype == np.float32 else f"native code computes in float32, not {x.dtype}"
 
 

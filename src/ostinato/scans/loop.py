@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ostinato.cells.base import Cell
@@ -35,6 +36,7 @@ def loop(
     mask: Array | None = None,
     reverse: bool = False,
     noise: Array | None = None,
+    zone: Sequence[Array] | float | None = None,
 ) -> tuple[Array, State]:
     """Run `cell` along time.
 
@@ -47,6 +49,8 @@ def loop(
         mask: `[batch, time]`, True for real steps. Other steps leave the state as it is and give zeros.
         reverse: Run from the last step to the first; outputs stay at the steps they belong to.
         noise: `[batch, units]`, factors of h inside the recurrent product (recurrent dropout).
+        zone: Share of each state's old value that a step keeps (zoneout): one number, or for each state
+            `[batch, time, units]`.
 
     Returns:
         Outputs `[batch, time, units]` and the final states.
@@ -57,10 +61,13 @@ def loop(
         return xp.zeros((x.shape[0], 0, cell.units), dtype=x.dtype, device=x.device), state
     if mask is not None:  # whatever lies in the padding, NaN included, must not reach the gradients of W
         x = xp.where(mask[:, :, None], x, xp.zeros_like(x))
-    a = x @ w["W"] + w["b"]
+    a = cell.project(x, w["W"], w["b"])
     outputs: list[Array] = []
     for t in range(x.shape[1] - 1, -1, -1) if reverse else range(x.shape[1]):
         new = cell.step(xp, a[:, t], recurrent, state, **extra)
+        if zone is not None:
+            kept = [zone] * len(state) if isinstance(zone, float) else [z[:, t] for z in zone]
+            new = tuple(n + z * (s - n) for n, s, z in zip(new, state, kept, strict=True))
         if mask is None:
             state = new
             outputs.append(new[0])

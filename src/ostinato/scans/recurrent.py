@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ class Recurrent(Scan):
         start: "zeros", or "learned": the start state is a weight.
         dropout: Rate on the inputs, in training only; one noise pattern for all steps of a sequence.
         recurrent_dropout: Rate on h inside the recurrent product, likewise (Gal & Ghahramani 2016).
+        weight_drop: Rate on the recurrent weights U, in training only; one pattern for all sequences and steps of a
+            batch, so that every fast kernel can run with it (Wan et al. 2013; Merity et al. 2018).
+        zoneout: Probability that a step leaves a number of a state as it was, in training; in use each state moves by
+            the expected share (Krueger et al. 2017). No fast kernel has it, neither in training nor in use.
     """
 
     cell: Cell
@@ -31,11 +36,15 @@ class Recurrent(Scan):
     start: str = "zeros"
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
+    weight_drop: float = 0.0
+    zoneout: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, ("zeros", "learned"))
         check_rate("dropout", self.dropout)
         check_rate("recurrent_dropout", self.recurrent_dropout)
+        check_rate("weight_drop", self.weight_drop)
+        check_rate("zoneout", self.zoneout)
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -56,17 +65,27 @@ class Recurrent(Scan):
         xp = ctx.xp
         state = state or self._start(xp, w, x)
         noise = None
+        zone: Sequence[Array] | float | None = self.zoneout or None
         if ctx.drop is not None:
             if self.dropout > 0.0:
                 x = ctx.drop(x, self.dropout, (1,))
             if self.recurrent_dropout > 0.0:
                 noise = ctx.drop(xp.ones_like(state[0]), self.recurrent_dropout, ())
-        ys, state = ctx.scan(self.cell, w, x, state, mask=mask, reverse=self.reverse, noise=noise)
+            if self.weight_drop > 0.0:
+                w = {**w, "U": ctx.drop(w["U"], self.weight_drop, ())}
+            if zone is not None:
+                zone = [self._zones(ctx.drop, xp, x) for _ in state]
+        ys, state = ctx.scan(self.cell, w, x, state, mask=mask, reverse=self.reverse, noise=noise, zone=zone)
         if not self.return_sequences:
             return Out(state[0], None, state)
         if self.reverse:
             ys, mask = xp.flip(ys, axis=1), None if mask is None else xp.flip(mask, axis=1)
         return Out(ys, mask, state)
+
+    def _zones(self, drop: Callable[..., Array], xp: Any, x: Array) -> Array:
+        """1 where a step keeps the old number, else 0."""
+        ones = xp.ones((x.shape[0], x.shape[1], self.cell.units), dtype=x.dtype, device=x.device)
+        return xp.where(drop(ones, self.zoneout, ()) > 0.0, xp.zeros_like(ones), ones)
 
     def _start(self, xp: Any, w: Weights, x: Array) -> State:
         shape = (x.shape[0], self.cell.units)

@@ -59,6 +59,7 @@ def stacks() -> dict[str, tuple[list[Part], Shape]]:
         "repeat_vector": {"n": 3},
         "reshape": {"target_shape": (4, 2)},
         "time_distributed": {"inner": MAPS["dense"](2)},
+        "unembedding": {"units": 5},
     }
     shapes = {"embedding": (None,), "repeat_vector": (4,), "flatten": (4, 2), "reshape": (8,)}
     for key, cls in MAPS.items():
