@@ -1,4 +1,8 @@
-"""Randomness in training, keyed by (seed, step, layer, draw): nothing to replay, so a resumed run draws the same."""
+"""Randomness in training, keyed by (seed, step, layer, draw): nothing to replay, so a resumed run draws the same.
+
+A step that computes a sequence in windows has a further key, the window: noise with a time axis differs from window to
+window, noise that is shared by all steps of a sequence does not.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ class Noise:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.step = 0
+        self.window = 0
         self._layer = 0
         self._draws = 0
         self._calls = 0
@@ -48,14 +53,15 @@ class Noise:
         """Zero entries of `x` with probability `rate`, divide the others by 1 - rate; noise is shared along `axes`."""
         shape = [1 if axis in axes else n for axis, n in enumerate(x.shape)]
         keep = torch.empty(shape, dtype=x.dtype, device=x.device)
-        keep.bernoulli_(1.0 - rate, generator=self._generator(x.device))
+        window = self.window if len(shape) > 2 and 1 not in axes else 0
+        keep.bernoulli_(1.0 - rate, generator=self._generator(x.device, window))
         return x * keep.mul_(1.0 / (1.0 - rate))
 
-    def _generator(self, device: torch.device) -> torch.Generator:
+    def _generator(self, device: torch.device, window: int) -> torch.Generator:
         if device not in self._generators:
             self._generators[device] = torch.Generator(device)
         key = 0
-        for odd, part in zip(_ODD, (self.seed, self.step, self._layer, self._draws), strict=True):
+        for odd, part in zip(_ODD, (self.seed, self.step, self._layer, self._draws + (window << 32)), strict=True):
             key = ((key ^ part) * odd) & _64
             key ^= key >> 31
         self._draws += 1

@@ -46,6 +46,9 @@ class StepModule(Scan):
             self.width.append(self._probe(features))
         return (time, self.width[0]) if self.return_sequences else (self.width[0],)
 
+    def stepwise(self) -> bool:
+        return not self.reverse
+
     def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
         state = state or tuple(torch.zeros(len(x), n, dtype=x.dtype, device=x.device) for n in self.sizes)
         self.out_shape(tuple(x.shape[1:]))

@@ -118,5 +118,8 @@ class Activation(Map):
     def __post_init__(self) -> None:
         check_activation(self.activation)
 
+    def stepwise(self) -> bool:
+        return True
+
     def formula(self, xp: Any, w: Weights, x: Array, mask: Array | None) -> Array:
         return FUNCTIONS[self.activation](xp, x)

@@ -63,6 +63,11 @@ class Part(ABC):
         """Shape of the output (no batch axis); raises `ShapeError` if inputs of `shape` do not fit."""
         return shape
 
+    def stepwise(self) -> bool:
+        """Whether the output at a step needs no later steps, and of earlier ones only the state that the layer gives
+        back: then a sequence can be computed piece by piece."""
+        return False
+
     @abstractmethod
     def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
         """Compute the layer. `x` is `[batch, *shape]`, `mask` `[batch, time]` with True for real steps."""

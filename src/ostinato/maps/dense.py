@@ -30,6 +30,9 @@ class Dense(Map):
         check_count("units", self.units)
         check_activation(self.activation)
 
+    def stepwise(self) -> bool:
+        return True
+
     def weights(self, shape: Shape) -> dict[str, Weight]:
         w = {"W": Weight((features("dense", shape), self.units), "glorot_uniform")}
         return w | ({"b": Weight((self.units,), "zeros")} if self.use_bias else {})

@@ -26,6 +26,9 @@ class Dropout(Map):
     def __post_init__(self) -> None:
         check_rate("rate", self.rate)
 
+    def stepwise(self) -> bool:
+        return True
+
     def formula(self, xp: Any, w: Weights, x: Array, mask: Array | None) -> Array:
         return x
 

@@ -29,6 +29,9 @@ class Embedding(Map):
         check_count("input_dim", self.input_dim)
         check_count("output_dim", self.output_dim)
 
+    def stepwise(self) -> bool:
+        return True
+
     def weights(self, shape: Shape) -> dict[str, Weight]:
         return {"table": Weight((self.input_dim, self.output_dim), "uniform")}
 

@@ -21,6 +21,9 @@ class LayerNorm(Map):
 
     epsilon: float = 1e-3
 
+    def stepwise(self) -> bool:
+        return True
+
     def weights(self, shape: Shape) -> dict[str, Weight]:
         n = features("layer_norm", shape)
         return {"gamma": Weight((n,), "ones"), "beta": Weight((n,), "zeros")}

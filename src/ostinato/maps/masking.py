@@ -21,6 +21,9 @@ class Masking(Map):
 
     mask_value: float = 0.0
 
+    def stepwise(self) -> bool:
+        return True
+
     def out_shape(self, shape: Shape) -> Shape:
         sequence("masking", shape)
         return shape

@@ -22,6 +22,9 @@ class TimeDistributed(Map):
 
     inner: Map
 
+    def stepwise(self) -> bool:
+        return True
+
     def weights(self, shape: Shape) -> dict[str, Weight]:
         return self.inner.weights(self._step(shape))
 

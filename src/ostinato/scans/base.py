@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
-from ostinato.maps.base import Part
+from ostinato.maps.base import Part, State, Weights
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,7 @@ class Scan(Part):
     @abstractmethod
     def state_sizes(self) -> tuple[int, ...]:
         """Width of each state that the layer carries, in order."""
+
+    def begin(self, xp: Any, w: Weights, like: State) -> State:
+        """The states that a sequence starts from, in the shapes of `like`: zeros."""
+        return tuple(xp.zeros_like(s) for s in like)

@@ -61,6 +61,15 @@ class Recurrent(Scan):
         time, _ = sequence("a recurrent layer", shape)
         return (time, self.cell.units) if self.return_sequences else (self.cell.units,)
 
+    def stepwise(self) -> bool:
+        return not self.reverse
+
+    def begin(self, xp: Any, w: Weights, like: State) -> State:
+        if self.start == "learned":
+            pairs = zip(self.cell.states, like, strict=True)
+            return tuple(xp.broadcast_to(w[f"start_{name}"], s.shape) for name, s in pairs)
+        return super().begin(xp, w, like)
+
     def apply(self, ctx: Context, w: Weights, x: Array, *, mask: Array | None = None, state: State = ()) -> Out:
         xp = ctx.xp
         state = state or self._start(xp, w, x)

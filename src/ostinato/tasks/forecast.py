@@ -31,7 +31,7 @@ from ostinato.tasks.forecasting.facts import Fit, facts
 from ostinato.tasks.forecasting.fitting import ForecastFit
 from ostinato.tasks.forecasting.plan import Choice, make_plan
 from ostinato.tasks.forecasting.windows import Windows
-from ostinato.tasks.training import Training
+from ostinato.tasks.training import OF_THE_RUN, Training
 from ostinato.version import __version__
 
 _MOST_WEIGHTS = 100_000_000
@@ -235,6 +235,7 @@ class Forecast(Task):
             f"{group}_{f.name}": plain(getattr(getattr(self, group), f.name))
             for group in ("training", "windows")
             for f in fields(getattr(self, group))
+            if f.name not in OF_THE_RUN
         }
         return to_bundle(self._fitted("forecaster_"), given=given, version=__version__)
 

@@ -13,11 +13,13 @@ from ostinato.maps.base import Part, Shape, Weights
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
+from ostinato.train.feeds import Batches
 from ostinato.train.history import History
 from ostinato.train.loop import Objective, train
 from ostinato.train.optimisers import Adam
 from ostinato.train.progress import Progress
 from ostinato.train.stopping import EarlyStopping
+from ostinato.train.truncated import course
 
 STEPS_PER_EPOCH = 100
 _MANY = 1_000
@@ -71,18 +73,20 @@ def train_member(
     callbacks: list[Callback] = [stopping]
     if verbose:
         callbacks.append(Progress(verbose, label=label))
+    order = Order(seed, training.batch_size, limit=STEPS_PER_EPOCH)
+    feed, sweep = course(stack, samples, order, bptt=training.bptt, memory=training.memory)
     history = train(
         stack,
-        samples,
+        feed,
         objective=objective,
         optimizer=Adam(
             training.learning_rate,
             weight_decay=training.weight_decay,
             global_clipnorm=training.clip_norm or None,
         ),
-        order=Order(seed, training.batch_size, limit=STEPS_PER_EPOCH),
         epochs=range(training.epochs),
-        valid=valid,
+        valid=Batches(valid, order),
+        sweep=sweep,
         callbacks=callbacks,
     )
     weights: list[Weights] = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -12,33 +12,17 @@ from torch import Tensor
 
 from ostinato.errors import ArgumentError, NonFiniteLoss
 from ostinato.layers.stack import Stack
-from ostinato.train.batches import Batch, Order, Samples
+from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback, Callbacks
+from ostinato.train.feeds import Feed, Piece, as_feed
 from ostinato.train.flat import Flat
 from ostinato.train.history import History
 from ostinato.train.optimisers import Optimizer
+from ostinato.train.sweeps import Loss, Metric, Objective, States, Sweep, Whole, begin, last_recurrent
 
-Loss = Callable[[Tensor, Batch, Tensor | None], tuple[Tensor, float]]
-"""(output, batch, mask of the output) -> (mean loss, total weight of the batch)."""
+__all__ = ["Loss", "Metric", "Objective", "Running", "measure", "predict", "train"]
 
-Metric = Callable[[Tensor, Batch, Tensor | None], tuple[float, float]]
-"""Likewise, to (sum, total weight); an epoch's figure is the quotient of the totals."""
-
-
-class Objective(NamedTuple):
-    """What is minimised and what is measured.
-
-    Args:
-        loss: See `Loss`.
-        metrics: Figures by name.
-        penalty: Added to the loss of each step, for regularised weights; None for none.
-        finish: What an epoch's quotient becomes, by metric name (a square root for the RMSE); unchanged by default.
-    """
-
-    loss: Loss
-    metrics: Mapping[str, Metric] = {}
-    penalty: Callable[[], Tensor] | None = None
-    finish: Mapping[str, Callable[[float], float]] = {}
+_WHOLE = Whole()
 
 
 class Running:
@@ -48,15 +32,13 @@ class Running:
         self.objective = objective
         self.totals = {name: [0.0, 0.0] for name in ("loss", *objective.metrics)}
 
-    def add(self, loss: float, weight: float, y: Tensor, batch: Batch, mask: Tensor | None) -> None:
-        """Count one batch."""
+    def add(self, loss: float, weight: float, figures: Sequence[tuple[float, float]]) -> None:
+        """Count one piece."""
         total = self.totals["loss"]
         total[0] += loss * weight
         total[1] += weight
-        if self.objective.metrics:
-            y = y.detach()
-            for name, metric in self.objective.metrics.items():
-                value, count = metric(y, batch, mask)
+        if figures:
+            for name, (value, count) in zip(self.objective.metrics, figures, strict=True):
                 total = self.totals[name]
                 total[0] += value
                 total[1] += count
@@ -71,16 +53,17 @@ class Running:
 
 def train(
     stack: Stack,
-    samples: Samples,
+    samples: Samples | Feed,
     *,
     objective: Objective,
     optimizer: Optimizer,
-    order: Order,
+    order: Order | None = None,
     epochs: range,
-    valid: Samples | None = None,
+    valid: Samples | Feed | None = None,
     valid_every: int = 1,
     callbacks: Iterable[Callback] = (),
     history: History | None = None,
+    sweep: Sweep = _WHOLE,
 ) -> History:
     """Minimise the loss over `samples`.
 
@@ -89,54 +72,62 @@ def train(
 
     Args:
         stack: A built stack; its weights are changed in place.
-        samples: Training data.
+        samples: Training data, or a feed, such as `Streams`, whose states are carried from step to step.
         objective: Loss and metrics.
         optimizer: Remembers its running means between calls.
-        order: Seed, batch size, shuffling.
+        order: Seed, batch size, shuffling; None for a feed, which has its own.
         epochs: Numbers of the epochs.
         valid: Data that is only measured, after each epoch.
         valid_every: Measure it after every so many epochs only.
         callbacks: See `Callback`; `stack.stop_training` ends training after an epoch.
         history: Filled as training goes, so that it survives an error; a new one by default.
+        sweep: How the gradient of a step is found; at once by default.
 
     Returns:
         The history, figures by epoch.
 
     Raises:
-        ArgumentError: A callback moved the weights, so that steps would not reach them.
+        ArgumentError: A callback moved the weights, so that steps would not reach them, or states cannot be carried.
         NonFiniteLoss: The loss or a weight is NaN or infinite; the weights of the last good epoch are back, and the
             optimiser has forgotten its running means, which may hold NaN too.
     """
+    feed = as_feed(samples, order)
+    sweep.check(stack)
+    if feed.carries:
+        last_recurrent(stack)
+    held = None if valid is None else as_feed(valid, None if isinstance(valid, Feed) else _batches_of(order)).still()
     flat = Flat(stack.parameters())
     optimizer.bind(flat)
     history = History() if history is None else history
-    steps = order.steps(len(samples))
-    hooks = Callbacks(callbacks, stack, {"epochs": epochs.stop, "steps": steps, "verbose": 0})
+    params = {"epochs": epochs.stop, "steps": feed.steps(epochs.start), "verbose": 0}
+    hooks = Callbacks(callbacks, stack, params)
+    most = feed.most()
     stack.stop_training = False
     good = flat.copy()
     logs: dict[str, float] = {}
     for call in hooks.train_begin:
         call(logs)
     for epoch in epochs:
+        params["steps"] = feed.steps(epoch)
         for call in hooks.epoch_begin:
             call(epoch, {})
         running = Running(objective)
         stack.train()
-        for number, index in enumerate(order.epoch(len(samples), epoch)):
+        carried: States = ()
+        for number, piece in enumerate(feed.pieces(epoch)):
             for call in hooks.batch_begin:
                 call(number, {})
-            batch = samples.batch(index)
-            stack.noise.step = epoch * steps + number
-            y, mask, _ = stack.run(batch.x, mask=batch.mask)
-            loss, weight = objective.loss(y, batch, mask)
-            if objective.penalty is not None:
-                loss = loss + objective.penalty()
-            loss.backward()  # type: ignore[no-untyped-call]
-            value = loss.item()
-            if not math.isfinite(value):
-                _stop(stack, flat, optimizer, good, batch, at=(epoch, number, index), value=value)
-            optimizer.step(flat)
-            running.add(value, weight, y, batch, mask)
+            stack.noise.step = epoch * most + number
+            found = sweep.gradient(stack, objective, piece, carried)
+            if not math.isfinite(found.loss):
+                _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=found.loss)
+            if optimizer.closures:
+                optimizer.step(flat, _closure(stack, objective, sweep, flat, piece, carried))
+            else:
+                optimizer.step(flat)
+            if feed.carries:
+                carried = tuple(tuple(s.detach() for s in state) for state in found.states)
+            running.add(found.loss, found.weight, found.figures)
             if hooks.batch_end:
                 logs = running.means()
                 for call in hooks.batch_end:
@@ -150,11 +141,11 @@ def train(
                 fix="Do not train another model of the same layers, or convert this one, in a callback.",
             )
         if not flat.finite():
-            _stop(stack, flat, optimizer, good, batch, at=(epoch, number, index), value=math.nan)
+            _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=math.nan)
         good.copy_(flat.data)
         logs = running.means()
-        if valid is not None and (epoch + 1) % valid_every == 0:
-            logs |= {f"val_{name}": v for name, v in measure(stack, valid, objective, order.batch_size).items()}
+        if held is not None and (epoch + 1) % valid_every == 0:
+            logs |= {f"val_{name}": v for name, v in measure(stack, held, objective).items()}
         for call in hooks.epoch_end:
             call(epoch, logs)
         history.add(epoch, logs)
@@ -165,18 +156,52 @@ def train(
     return history
 
 
+def _batches_of(order: Order | None) -> Order:
+    if order is None:
+        raise ArgumentError("valid must be a feed if the training data is one", got="samples", fix="Pass a feed.")
+    return order
+
+
+def _closure(
+    stack: Stack, objective: Objective, sweep: Sweep, flat: Flat, piece: Piece, carried: States
+) -> Callable[[], float]:
+    """Computes loss and gradient of a step again, with the weights as they are then and the noise as it was."""
+
+    def again() -> float:
+        flat.grad.zero_()
+        with torch.enable_grad():
+            return sweep.gradient(stack, objective, piece, carried).loss
+
+    return again
+
+
 @torch.no_grad()
-def measure(stack: Stack, samples: Samples, objective: Objective, batch_size: int) -> dict[str, float]:
-    """Loss and metrics over `samples`, without dropout."""
+def measure(
+    stack: Stack, samples: Samples | Feed, objective: Objective, batch_size: int | None = None
+) -> dict[str, float]:
+    """Loss and metrics over `samples`, without dropout.
+
+    Args:
+        stack: The model.
+        samples: Data, or a feed, whose states are carried along its rows.
+        objective: Loss and metrics.
+        batch_size: Samples at once; None for a feed.
+    """
+    feed = as_feed(samples, None if batch_size is None else Order(0, batch_size, shuffle=False)).still()
+    if feed.carries:
+        last_recurrent(stack)
     running = Running(objective)
+    carried: States = ()
     with _calm(stack):
-        for index in Order(0, batch_size, shuffle=False).epoch(len(samples), 0):
-            batch = samples.batch(index)
-            y, mask, _ = stack.run(batch.x, mask=batch.mask)
+        for piece in feed.pieces(0):
+            batch = piece.batch
+            start = begin(stack, piece, carried) if feed.carries else ()
+            y, mask, states = stack.run(batch.x, mask=batch.mask, states=start)
             loss, weight = objective.loss(y, batch, mask)
             if objective.penalty is not None:
                 loss = loss + objective.penalty()
-            running.add(float(loss), weight, y, batch, mask)
+            running.add(float(loss), weight, objective.figures(y, batch, mask))
+            carried = states
     return running.means()
 
 
@@ -203,20 +228,20 @@ def _calm(stack: Stack) -> Iterator[None]:
             stack.train()
 
 
-def _stop(
-    stack: Stack,
-    flat: Flat,
-    optimizer: Optimizer,
-    good: Tensor,
-    batch: Batch,
-    *,
-    at: tuple[int, int, Tensor],
-    value: float,
-) -> None:
+class Place(NamedTuple):
+    """Where in training something happened, and with what."""
+
+    epoch: int
+    number: int
+    piece: Piece
+    carried: States
+
+
+def _stop(stack: Stack, flat: Flat, optimizer: Optimizer, good: Tensor, at: Place, *, value: float) -> None:
     """Name the first layer that is not finite, put the last good weights back, and raise."""
-    epoch, number, index = at
+    index = at.piece.numbers
     samples = ", ".join(map(str, index[:5].tolist())) + (", …" if len(index) > 5 else "")
-    layer = _first_bad_layer(stack, batch)
+    layer = _first_bad_layer(stack, at)
     flat.restore(good)
     flat.grad.zero_()
     optimizer.forget()
@@ -224,23 +249,25 @@ def _stop(
     raise NonFiniteLoss(
         "the loss and all weights must stay finite",
         got=str(value),
-        where=(f"epoch {epoch + 1}, step {number + 1}", layer, f"samples {samples}"),
+        where=(f"epoch {at.epoch + 1}, step {at.number + 1}", layer, f"samples {samples}"),
         fix="The weights of the last good epoch are back. Scale the data, lower the learning rate, or clip gradients.",
     )
 
 
 @torch.no_grad()
-def _first_bad_layer(stack: Stack, batch: Batch) -> str:
+def _first_bad_layer(stack: Stack, at: Place) -> str:
+    batch = at.piece.batch
     x, mask = batch.x, batch.mask
     if not x.to(torch.float64).isfinite().all():
         return "the input"
     stack.eval()
-    for number, layer in enumerate(stack.layers, 1):
+    states = begin(stack, at.piece, at.carried) or ((),) * len(stack.layers)
+    for number, (layer, state) in enumerate(zip(stack.layers, states, strict=True), 1):
         name = f"layer {number} ({layer.name})"
         for key, weight in layer.named_parameters():
             if not weight.isfinite().all():
                 return f"{name}, weight {key.rpartition('.')[2]}"
-        x, mask, _ = layer.run(x, mask=mask)  # type: ignore[operator]
+        x, mask, _ = layer.run(x, mask=mask, state=state)  # type: ignore[operator]
         if not x.isfinite().all():
             return f"{name}, output"
     return "the target" if not batch.target.to(torch.float64).isfinite().all() else "the loss"

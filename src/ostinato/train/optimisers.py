@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import TypedDict, Unpack
 
@@ -44,7 +45,12 @@ class Optimizer(ABC):
     Args:
         learning_rate: Step size; may be assigned between steps.
         limits: See `Limits`.
+
+    `closures` says whether `step` needs a second argument: a function that computes loss and gradient of the step's
+    data again, with the weights as they are then.
     """
+
+    closures = False
 
     def __init__(self, learning_rate: float, **limits: Unpack[Limits]) -> None:
         self.learning_rate = learning_rate
@@ -111,8 +117,8 @@ class Optimizer(ABC):
         self.slots, self.iterations = (), 0
 
     @torch.no_grad()
-    def step(self, flat: Flat) -> None:
-        """One step on the gradients in `flat`, which are zero afterwards."""
+    def step(self, flat: Flat, closure: Callable[[], float] | None = None) -> None:
+        """One step on the gradients in `flat`, which are zero afterwards; `closure` is given if `closures` is True."""
         p, g = flat.data, flat.grad
         if self.clipvalue is not None:
             g.clamp_(-self.clipvalue, self.clipvalue)
