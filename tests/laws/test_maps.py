@@ -253,7 +253,7 @@ def test_every_scan_is_described():
 
 @each
 def test_a_map_that_says_so_computes_each_step_by_itself(part, shape):
-    if not type(part).per_step:
+    if not part.stepwise():
         return
     time = 6
     whole = (time, *shape) if len(shape) < 2 and not isinstance(part, (Masking, Embedding)) else shape

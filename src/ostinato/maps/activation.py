@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.errors import ArgumentError
 from ostinato.maps.base import Array, Map, Weights
@@ -110,8 +110,6 @@ class Activation(Map):
     Args:
         activation: Its name.
     """
-
-    per_step: ClassVar[bool] = True
 
     activation: str = "linear"
 

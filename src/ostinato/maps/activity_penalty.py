@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.maps._check import check_size, sequence
 from ostinato.maps.base import Array, Context, Map, Out, Shape, State, Weights, silence
@@ -21,14 +21,15 @@ class ActivityPenalty(Map):
         beta: Price of change; 1 in the paper.
     """
 
-    per_step: ClassVar[bool] = True
-
     alpha: float = 0.0
     beta: float = 0.0
 
     def __post_init__(self) -> None:
         check_size("alpha", self.alpha)
         check_size("beta", self.beta)
+
+    def stepwise(self) -> bool:
+        return True
 
     def out_shape(self, shape: Shape) -> Shape:
         sequence("activity_penalty", shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 Array = Any
 """An array of the namespace in use: `numpy.ndarray` or `torch.Tensor`."""
@@ -76,9 +76,6 @@ class Part(ABC):
 @dataclass(frozen=True)
 class Map(Part):
     """A layer without state: one formula. What lies at masked steps of its input counts as zero, whatever it is."""
-
-    per_step: ClassVar[bool] = False
-    """Whether each step of a sequence is computed by itself, so that the layer can run in a stream."""
 
     @abstractmethod
     def formula(self, xp: Any, w: Weights, x: Array, mask: Array | None) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.maps._check import check_count, features
 from ostinato.maps.activation import FUNCTIONS, check_activation
@@ -19,8 +19,6 @@ class Dense(Map):
         activation: Name of f; linear by default, so the output is unbounded.
         use_bias: Whether b exists.
     """
-
-    per_step: ClassVar[bool] = True
 
     units: int
     activation: str = "linear"

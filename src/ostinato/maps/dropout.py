@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.maps._check import check_rate
 from ostinato.maps.base import Array, Context, Map, Out, State, Weights
@@ -17,8 +17,6 @@ class Dropout(Map):
         rate: Share of zeroed numbers.
         over_time: If True all steps of a sequence share their noise (what Keras calls `SpatialDropout1D`).
     """
-
-    per_step: ClassVar[bool] = True
 
     rate: float
     over_time: bool = False

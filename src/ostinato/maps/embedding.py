@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.maps._check import check_count
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
@@ -18,8 +18,6 @@ class Embedding(Map):
         output_dim: Length of the vectors.
         mask_zero: If True, symbol 0 is padding: the layers behind skip those steps.
     """
-
-    per_step: ClassVar[bool] = True
 
     input_dim: int
     output_dim: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.maps._check import features
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
@@ -16,8 +16,6 @@ class LayerNorm(Map):
     Args:
         epsilon: Added to the variance; 1e-3 is Keras' value, torch uses 1e-5.
     """
-
-    per_step: ClassVar[bool] = True
 
     epsilon: float = 1e-3
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.maps._check import sequence
 from ostinato.maps.base import Array, Map, Shape, Weights
@@ -16,8 +16,6 @@ class Masking(Map):
     Args:
         mask_value: The padding value.
     """
-
-    per_step: ClassVar[bool] = True
 
     mask_value: float = 0.0
 

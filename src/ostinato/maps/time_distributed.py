@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.errors import ShapeError
 from ostinato.maps._check import show
@@ -17,8 +17,6 @@ class TimeDistributed(Map):
     Args:
         inner: The map.
     """
-
-    per_step: ClassVar[bool] = True
 
     inner: Map
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ostinato.maps._check import check_count, features
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
@@ -20,8 +20,6 @@ class Unembedding(Map):
         units: Number of symbols.
     """
 
-    per_step: ClassVar[bool] = True
-
     units: int
 
     def __post_init__(self) -> None:
@@ -32,6 +30,9 @@ class Unembedding(Map):
             "table": Weight((self.units, features("unembedding", shape)), "uniform"),
             "b": Weight((self.units,), "zeros"),
         }
+
+    def stepwise(self) -> bool:
+        return True
 
     def out_shape(self, shape: Shape) -> Shape:
         features("unembedding", shape)

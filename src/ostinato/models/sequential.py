@@ -15,7 +15,6 @@ from ostinato.errors import ArgumentError, DataError, NonFiniteLoss, NotBuiltErr
 from ostinato.layers.keras_base import KerasLayer
 from ostinato.layers.keras_input import Input
 from ostinato.losses.named import Loss
-from ostinato.maps.activity_penalty import ActivityPenalty
 from ostinato.maps.base import Shape
 from ostinato.models import saving
 from ostinato.models.arguments import pair, refuse_unknown, split, verbosity
@@ -328,14 +327,6 @@ class Sequential(Layered):
 
     def _penalty(self) -> Callable[[], Tensor] | None:
         layers = [layer for layer in self.entries if layer.penalty() is not None]
-        charging = any(isinstance(layer.part, ActivityPenalty) for layer in self.entries)
-        if not layers and not charging:
+        if not layers:
             return None
-
-        def penalty() -> Tensor:
-            terms = [p for layer in layers if (p := layer.penalty()) is not None]
-            charges = self.charges()
-            terms += [] if charges is None else [charges]
-            return torch.stack(terms).sum() if terms else torch.zeros(())
-
-        return penalty
+        return lambda: torch.stack([p for layer in layers if (p := layer.penalty()) is not None]).sum()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ostinato.errors import ArgumentError
-from ostinato.maps.base import Array, Map, Part, State
+from ostinato.maps.base import Array, Part, State
 from ostinato.runtime.machine import Machine
 from ostinato.scans.recurrent import Recurrent
 
@@ -16,12 +16,9 @@ from ostinato.scans.recurrent import Recurrent
 def why_not(parts: Sequence[Part]) -> str | None:
     """None if a stack of these layers can run step by step, else the reason, beginning with a lower-case letter."""
     for number, part in enumerate(parts, 1):
-        name = f"layer {number} ({type(part).__name__})"
-        if isinstance(part, Recurrent):
-            if part.reverse:
-                return f"{name} runs from the last step to the first"
-        elif not (isinstance(part, Map) and part.per_step):
-            return f"{name} needs more than one step at a time"
+        if not part.stepwise():
+            why = "runs from the last step to the first" if isinstance(part, Recurrent) else "needs more than one step"
+            return f"layer {number} ({type(part).__name__}) {why}"
     return None
 
 

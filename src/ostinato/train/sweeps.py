@@ -92,6 +92,9 @@ class Whole(Sweep):
         loss, weight = objective.loss(y, batch, mask)
         if objective.penalty is not None:
             loss = loss + objective.penalty()
+        charge = stack.charges()
+        if charge is not None:
+            loss = loss + charge
         loss.backward()  # type: ignore[no-untyped-call]
         return Found(loss.item(), weight, objective.figures(y, batch, mask), states)
 
@@ -125,18 +128,20 @@ class Windowed(Sweep):
         tapes: list[_Tape] = []
         totals: list[tuple[float, float]] = []
         figures: list[list[tuple[float, float]]] = []
+        charges = 0.0
         for k in range(len(cuts)):
             tape = _record(stack, objective, piece, cuts, k, before[k], collapsed)
             if tape.loss is not None:
                 totals.append((float(tape.loss.detach()), tape.weight))
                 figures.append(tape.figures)
+            charges += 0.0 if tape.charge is None else float(tape.charge.detach())
             before.append(tuple(tuple(s.detach() for s in state) for state in tape.states))
             if not self.recompute:
                 tapes.append(tape)
             del tape
         weight = sum(w for _, w in totals)
         loss = sum(value * (w / weight if weight else 0.0) for value, w in totals)
-        loss += _penalise(objective)
+        loss += _penalise(objective) + charges
         slopes: list[Tensor | None] = []
         for k in range(len(cuts) - 1, -1, -1):
             tape = tapes.pop() if tapes else _record(stack, objective, piece, cuts, k, before[k], collapsed)
@@ -186,6 +191,7 @@ class _Tape(NamedTuple):
     figures: list[tuple[float, float]]
     states: States
     penalty: Callable[[], Tensor] | None
+    charge: Tensor | None
 
     def backward(self, slopes: Sequence[Tensor | None], total: float) -> list[Tensor | None]:
         """Add this window's gradient, given the slopes of its final states; returns those of its first states."""
@@ -195,6 +201,8 @@ class _Tape(NamedTuple):
         if self.penalty is not None:
             penalty = self.penalty()
             roots.append((penalty, torch.ones_like(penalty)))
+        if self.charge is not None:
+            roots.append((self.charge, torch.ones_like(self.charge)))
         roots = [(end, slope) for end, slope in roots if end.requires_grad]
         if roots:
             torch.autograd.backward([end for end, _ in roots], [slope for _, slope in roots])
@@ -224,11 +232,14 @@ def _record(
     y, mask, final = stack.run(batch.x, mask=batch.mask, states=states)
     ends = [s for state in final[: None if collapsed is None else collapsed + 1] for s in state]
     penalty = objective.penalty if last else None
+    charge = stack.charges()
+    if charge is not None:
+        charge = charge * ((cuts[k][1] - cuts[k][0]) / cuts[-1][1])
     silent = not last if collapsed is not None else batch.mask is not None and not batch.mask.any()
     if silent:  # a loss over no step at all may be NaN
-        return _Tape(leaves, ends, None, 0.0, [], final, penalty)
+        return _Tape(leaves, ends, None, 0.0, [], final, penalty, charge)
     loss, weight = objective.loss(y, batch, mask)
-    return _Tape(leaves, ends, loss, weight, objective.figures(y, batch, mask), final, penalty)
+    return _Tape(leaves, ends, loss, weight, objective.figures(y, batch, mask), final, penalty, charge)
 
 
 def _apart(state: State) -> State:

@@ -18,6 +18,10 @@ from ostinato.maps.unembedding import Unembedding
 from ostinato.models import Sequential
 from ostinato.scans.recurrent import Recurrent
 from ostinato.train import Adam
+from ostinato.train.batches import Batch
+from ostinato.train.feeds import Piece
+from ostinato.train.loop import Objective
+from ostinato.train.sweeps import Whole, Windowed
 
 each = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 X = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 7, 2)).astype(np.float32))
@@ -137,3 +141,21 @@ def test_a_tied_weight_is_one_weight():
 def test_a_tied_weight_of_another_shape_is_refused():
     with pytest.raises(ArgumentError, match="tied"):
         tied(width=5).build((None,))
+
+
+def test_windows_charge_what_the_whole_charges():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(4, 12, 2)).astype(np.float32))
+    batch = Batch(x, torch.zeros(4, 12, 5))
+    found = {}
+    for sweep in (Whole(), Windowed(4), Windowed(4, recompute=True)):
+        stack = Stack([Layer(Recurrent(CELLS["lstm"](5), return_sequences=True)), Layer(Penalty(2.0, 0.0))], seed=2)
+        stack.build((None, 2))
+        objective = Objective(lambda y, batch, mask: ((0.0 * y).mean(), float(y[..., 0].numel())))
+        value = sweep.gradient(stack, objective, Piece(batch, torch.arange(4)), ()).loss
+        found[sweep] = (value, torch.cat([p.grad.reshape(-1) for p in stack.parameters()]))
+    (whole, slope), *others = found.values()
+    assert whole > 0.0
+    for value, g in others:
+        assert abs(value - whole) < 1e-6
+        assert torch.allclose(g, slope, rtol=1e-4, atol=1e-6)

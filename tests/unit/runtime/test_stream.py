@@ -64,8 +64,8 @@ def test_a_fork_goes_its_own_way():
     ("part", "words"),
     [
         (Recurrent(CELLS["lstm"](2), return_sequences=True, reverse=True), "from the last step"),
-        (Bidirectional(Recurrent(CELLS["lstm"](2), return_sequences=True)), "more than one step"),
-        (Flatten(), "more than one step"),
+        (Bidirectional(Recurrent(CELLS["lstm"](2), return_sequences=True)), "needs more than one step"),
+        (Flatten(), "needs more than one step"),
     ],
 )
 def test_what_needs_later_steps_is_refused(part, words):
