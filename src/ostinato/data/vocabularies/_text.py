@@ -79,16 +79,21 @@ class TextVocabulary(Vocabulary):
         return Streamed(self.pieces)
 
     def spans(self, ids: ArrayLike) -> Spans:
-        """The decoded text in pieces of whole characters, to show one number for each."""
+        """The decoded text in pieces of whole characters, to show one number for each.
+
+        Start and end, which have no text, belong to the piece after them, or to an empty last one.
+        """
         stream, texts, index = self.stream(), [""], []
         for symbol in self.checked(ids).tolist():
             index.append(len(texts) - 1)
             texts[-1] += stream.feed(symbol)
-            if texts[-1] or not self.pieces[symbol]:
+            if texts[-1]:
                 texts.append("")
-        texts[-1] += stream.close()
-        if not texts[-1] and (not index or index[-1] < len(texts) - 1):
+        rest = stream.close()
+        if not index or index[-1] < len(texts) - 1:
             texts.pop()
+        if rest:
+            texts[-1] += rest
         return Spans(texts, np.array(index, dtype=np.int64))
 
     @cached_property

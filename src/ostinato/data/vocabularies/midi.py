@@ -143,7 +143,8 @@ class Midi(Vocabulary):
                 now += event - 2 * _PITCHES + 1
             else:
                 level = event - 2 * _PITCHES - self.longest
-                loud = 1 + (2 * level + 1) * 127 // (2 * self.velocities)
+                middle, least = (2 * level + 1) * 127 // (2 * self.velocities), -(-127 * level // self.velocities)
+                loud = 1 + max(middle, least)
         for pitch in sorted(sounding):
             end(pitch)
         return Tune.of(notes, steps_per_beat=self.steps_per_beat, tempo=self.tempo)
