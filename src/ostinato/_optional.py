@@ -13,6 +13,8 @@ _EXTRA = {
     "matplotlib": "train",
     "sklearn": "train",
     "keras": "keras",
+    "tokenizers": "text",
+    "mido": "music",
 }
 
 

@@ -1,5 +1,6 @@
-"""Metrics and forecasting rivals, on NumPy alone."""
+"""Metrics, and the rivals of forecasts and of language models, on NumPy alone."""
 
+from ostinato.metrics.compressor import Compressed, compressed
 from ostinato.metrics.intervals import coverage, crps, interval_score, mean_width
 from ostinato.metrics.labels import (
     Confusion,
@@ -13,14 +14,22 @@ from ostinato.metrics.labels import (
     recall,
     top_k,
 )
+from ostinato.metrics.ngram import NGram
 from ostinato.metrics.points import mae, mape, mase, mase_scale, mse, quantile_loss, r2, rmse, smape
 from ostinato.metrics.rivals import Rival, drift, naive, seasonal_naive, theta
+from ostinato.metrics.text import bits_per_byte, bits_per_character, bits_per_token, perplexity, surprise
 
 __all__ = [
+    "Compressed",
     "Confusion",
+    "NGram",
     "PerClass",
     "Rival",
     "accuracy",
+    "bits_per_byte",
+    "bits_per_character",
+    "bits_per_token",
+    "compressed",
     "confusion",
     "coverage",
     "crps",
@@ -36,6 +45,7 @@ __all__ = [
     "mse",
     "naive",
     "per_class",
+    "perplexity",
     "precision",
     "quantile_loss",
     "r2",
@@ -43,6 +53,7 @@ __all__ = [
     "rmse",
     "seasonal_naive",
     "smape",
+    "surprise",
     "theta",
     "top_k",
 ]
