@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from ostinato.models.loading import load_model
     from ostinato.models.sequential import Sequential
     from ostinato.tasks.forecast import Forecast
+    from ostinato.tasks.generate import Generate
 
 _HOMES = {
     "Forecast": "ostinato.tasks.forecast",
+    "Generate": "ostinato.tasks.generate",
     "OstinatoError": "ostinato.errors",
     "OstinatoWarning": "ostinato.errors",
     "Sequential": "ostinato.models.sequential",
@@ -27,6 +29,7 @@ _ROOMS = ("errors", "layers")
 
 __all__ = [
     "Forecast",
+    "Generate",
     "OstinatoError",
     "OstinatoWarning",
     "Sequential",

@@ -1,4 +1,4 @@
-"""`ostinato evaluate MODEL DATA`: rolling-origin evaluation of a saved model."""
+"""`ostinato evaluate MODEL DATA`: how good a saved model is on data that it has not seen."""
 
 from __future__ import annotations
 
@@ -9,21 +9,37 @@ import click
 from ostinato._optional import require
 from ostinato.cli.options import TABLES, check_target
 from ostinato.data import write_table
+from ostinato.errors import ArgumentError
+from ostinato.runtime import Generator, load
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Write every forecast to a .csv or .parquet file.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
-def command(model: Path, data: Path, out: Path | None, sha256: str | None) -> None:
-    """Forecast the last steps of the series in DATA from many origins, beside naive rivals."""
+def command(model: Path, data: tuple[Path, ...], out: Path | None, sha256: str | None) -> None:
+    """Measure a saved model on DATA.
+
+    A forecaster forecasts the last steps of the series from many origins, beside naive rivals. A generator says how
+    well it knows the text: perplexity and bits a character.
+    """
     if out is not None:
-        check_target(out, model, data, endings=TABLES)
+        check_target(out, model, *data, endings=TABLES)
+    found = load(model, sha256=sha256)
+    if isinstance(found, Generator):
+        if out is not None:
+            raise ArgumentError("out must only be given for forecasts", got=str(out), fix="Leave it out.")
+        f = found.evaluate([str(path) for path in data])
+        bits = "" if f.bits is None else f", {f.bits:.3f} bits a character"
+        click.echo(f"{f.nats:.4f} nats a symbol, perplexity {f.perplexity:.2f}{bits} ({f.symbols} symbols)")
+        return
+    if len(data) > 1:
+        raise ArgumentError("data must be one file", got=f"{len(data)} files", fix="Pass one table.")
     require("torch", purpose="to evaluate a model")
     from ostinato.tasks.forecast import Forecast
 
-    found = Forecast.load(model, sha256=sha256).evaluate(str(data))
-    click.echo(found.text())
+    backtest = Forecast.load(model, sha256=sha256).evaluate(str(data[0]))
+    click.echo(backtest.text())
     if out is not None:
-        write_table(found.backtest, out)
+        write_table(backtest.backtest, out)

@@ -35,13 +35,17 @@ def _tasks() -> Any:
 
 
 def _command(name: str, task: type[Any]) -> click.Command:
-    def run(*, data: Path, out: Path, report: Path | None, quiet: bool, **given: Any) -> None:
-        check_target(out, data)
+    several = task.several_files
+
+    def run(*, data: Path | tuple[Path, ...], out: Path, report: Path | None, quiet: bool, **given: Any) -> None:
+        files = data if isinstance(data, tuple) else (data,)
+        check_target(out, *files)
         page = report or out.with_suffix(".html")
-        check_target(page, data, out)
+        check_target(page, *files, out)
         began = time.monotonic()
         model = make_task(task, given)
-        model.fit(str(data), verbose=0 if quiet or not sys.stdout.isatty() else 1)
+        source = [str(path) for path in files]
+        model.fit(source if len(source) > 1 else source[0], verbose=0 if quiet or not sys.stdout.isatty() else 1)
         model.save(out)
         model.report(page, command=shlex.join(["ostinato", *sys.argv[1:]]))
         if not quiet:
@@ -54,7 +58,7 @@ def _command(name: str, task: type[Any]) -> click.Command:
         callback=run,
         help=summary,
         params=[
-            click.Argument(["data"], type=click.Path(path_type=Path)),
+            click.Argument(["data"], type=click.Path(path_type=Path), nargs=-1 if several else 1, required=True),
             click.Option(["--out", "-o"], type=click.Path(path_type=Path), default=Path("model.safetensors"),
                          show_default=True, help="Where to save the model."),
             click.Option(["--report"], type=click.Path(path_type=Path), default=None,

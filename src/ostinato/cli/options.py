@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,27 @@ TABLES = (".csv", ".parquet")
 def task_options(task: type[Any]) -> list[click.Option]:
     """One option a field; the fields of nested option objects stand beside the task's own."""
     options = []
-    for owner, names in _owners(task):
+    for owner, defaults in _owners(task):
         texts = _help(owner)
-        for name in names:
-            default = next(f.default for f in fields(owner) if f.name == name)
+        for name, default in defaults.items():
             kind, shown = _kind(default)
+            flag = name.replace("_", "-")
+            flags = f"--{flag}/--no-{flag}" if isinstance(default, bool) else f"--{flag}"
             text = f"{texts.get(name, '')}  [default: {shown}]"
-            options.append(click.Option([f"--{name.replace('_', '-')}"], default=None, type=kind, help=text))
+            options.append(click.Option([flags], default=None, type=kind, help=text))
     return options
 
 
 def make_task(task: type[Any], given: dict[str, Any]) -> Any:
     """The task from the options that were given; the others keep their defaults."""
     own: dict[str, Any] = {}
-    for owner, names in _owners(task):
-        values = {name: given[name] for name in names if given.get(name) is not None}
+    for owner, defaults in _owners(task):
+        values = {name: given[name] for name in defaults if given.get(name) is not None}
         if owner is task:
             own |= values
         elif values:
             field = next(f for f in fields(task) if isinstance(f.default, owner))
-            own[field.name] = owner(**values)
+            own[field.name] = replace(field.default, **values)  # type: ignore[type-var]
     return task(**own)
 
 
@@ -83,13 +84,16 @@ def check_target(path: Path, *others: Path | None, endings: tuple[str, ...] = ()
             )
 
 
-def _owners(task: type[Any]) -> list[tuple[type[Any], list[str]]]:
-    own = [f.name for f in fields(task) if not is_dataclass(f.default)]
-    nested: list[type[Any]] = [type(f.default) for f in fields(task) if is_dataclass(f.default)]
-    return [(task, own), *((owner, [f.name for f in fields(owner)]) for owner in nested)]
+def _owners(task: type[Any]) -> list[tuple[type[Any], dict[str, Any]]]:
+    """The task and its option objects, each with its fields and what they are by default."""
+    own = {f.name: f.default for f in fields(task) if not is_dataclass(f.default)}
+    nested: list[Any] = [f.default for f in fields(task) if is_dataclass(f.default)]
+    return [(task, own), *((type(one), {f.name: getattr(one, f.name) for f in fields(one)}) for one in nested)]
 
 
 def _kind(default: Any) -> tuple[Any, str]:
+    if isinstance(default, bool):
+        return bool, "yes" if default else "no"
     if isinstance(default, tuple):
         return _numbers(float), ",".join(str(v) for v in default)
     if isinstance(default, int):

@@ -2,6 +2,7 @@
 
 from ostinato.report.figures import Band, Line, Plot, figure, side_by_side, svg
 from ostinato.report.forecast import ForecastReport, forecast_report
+from ostinato.report.generate import GenerateReport, generate_report
 from ostinato.report.page import Page, Section, render, write
 from ostinato.report.tables import Column, table
 
@@ -9,12 +10,14 @@ __all__ = [
     "Band",
     "Column",
     "ForecastReport",
+    "GenerateReport",
     "Line",
     "Page",
     "Plot",
     "Section",
     "figure",
     "forecast_report",
+    "generate_report",
     "render",
     "side_by_side",
     "svg",

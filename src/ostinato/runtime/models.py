@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.errors import ModelFileError, ShapeError
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.runtime import bundle as files
-from ostinato.runtime import forecaster_file
+from ostinato.runtime import forecaster_file, generator_file
 from ostinato.runtime.forecaster import Forecaster
+from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine
 
 
@@ -52,7 +53,7 @@ class Network:
         return result
 
 
-def load(path: str | os.PathLike[str], *, sha256: str | None = None) -> Network | Forecaster:
+def load(path: str | os.PathLike[str], *, sha256: str | None = None) -> Network | Forecaster | Generator:
     """Load a model file for prediction.
 
     Args:
@@ -67,8 +68,10 @@ def load(path: str | os.PathLike[str], *, sha256: str | None = None) -> Network 
         return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape))
     if bundle.manifest.task == forecaster_file.TASK:
         return forecaster_file.from_bundle(bundle)
+    if bundle.manifest.task == generator_file.TASK:
+        return generator_file.from_bundle(bundle)
     raise ModelFileError(
-        f"a model must be of task sequential or {forecaster_file.TASK}",
+        f"a model must be of task sequential, {forecaster_file.TASK} or {generator_file.TASK}",
         got=repr(bundle.manifest.task[:80]),
         fix="Load it with the version of ostinato that wrote it, or a later one.",
         code="task",

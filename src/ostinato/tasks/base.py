@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from ostinato.errors import NotFittedError
 from ostinato.runtime.bundle import Bundle, load, save
@@ -16,6 +16,9 @@ class Task(Params, ABC):
 
     A task's file name is its key on the command line and in model files.
     """
+
+    several_files: ClassVar[bool] = False
+    """Whether `fit` takes several files or folders at once."""
 
     @classmethod
     @abstractmethod

@@ -25,7 +25,7 @@ from ostinato.runtime.forecaster_file import from_bundle, plain, to_bundle
 from ostinato.runtime.machine import expected
 from ostinato.scans.recurrent import Recurrent
 from ostinato.tasks.base import Task
-from ostinato.tasks.checks import NUMBER, check_kind, check_whole
+from ostinato.tasks.checks import NUMBER, check_cells, check_kind, check_whole
 from ostinato.tasks.forecasting.backtest import Evaluation, evaluate
 from ostinato.tasks.forecasting.facts import Fit, facts
 from ostinato.tasks.forecasting.fitting import ForecastFit
@@ -262,21 +262,7 @@ class Forecast(Task):
         check_whole("horizon", self.horizon, least=1)
         for name, kind in (("columns", Columns), ("cleaning", Cleaning), ("windows", Windows), ("training", Training)):
             check_kind(name, getattr(self, name), kind)
-        units: list[Any] = list(self.units) if isinstance(self.units, (list, tuple)) else [self.units]
-        if not units:
-            raise ArgumentError("units must name at least one layer", got="none", fix="Pass, say, units=32.")
-        for n in units:
-            check_whole("units", n, least=1)
-        if isinstance(self.cell, Cell):
-            cells = [replace(self.cell, units=int(n)) for n in units]
-        elif isinstance(self.cell, str) and self.cell in CELLS:
-            cells = [CELLS[self.cell](int(n)) for n in units]
-        else:
-            raise ArgumentError(
-                f"cell must be one of {', '.join(CELLS)}, or a Cell",
-                got=f"{self.cell!r:.80}",
-                fix="Choose from the list.",
-            )
+        cells = check_cells(self.cell, self.units)
         levels: list[Any] = list(self.level) if isinstance(self.level, (list, tuple)) else [self.level]
         if not levels or not all(isinstance(p, NUMBER) and LEAST_LEVEL <= p <= 100.0 - LEAST_LEVEL for p in levels):
             raise ArgumentError(

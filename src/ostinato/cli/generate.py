@@ -1,0 +1,65 @@
+"""`ostinato generate MODEL`: go on with a text or a tune. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ostinato.cli.options import check_target
+from ostinato.data.vocabularies._text import TextVocabulary
+from ostinato.errors import ArgumentError, ModelFileError
+from ostinato.runtime import Generator, load
+from ostinato.runtime.decode import Sampling
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--prime", "-p", default="", help="What to go on with: a text, or for music a MIDI file.")
+@click.option("--length", "-n", type=int, default=500, show_default=True, help="Most symbols.")
+@click.option(
+    "--temperature",
+    "-t",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="0 takes the most probable symbol, 1 draws as the model says.",
+)
+@click.option("--top-k", type=int, default=0, help="Draw among the k most probable symbols; 0 for all.")
+@click.option("--top-p", type=float, default=1.0, help="Draw among the most probable that hold this share; 1 for all.")
+@click.option("--repetition-penalty", type=float, default=1.0, help="Above 1: what came before comes less often.")
+@click.option("--seed", type=int, help="The same seed draws the same symbols.")
+@click.option("--beam", type=int, default=0, help="Search for the most probable text, following so many at once.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Write it to this file; needed for music.")
+@click.option("--sha256", help="Refuse a model file with another SHA-256.")
+def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None, sha256: str | None,
+            **sampling: float) -> None:  # fmt: skip
+    """Go on with a text, shown as it is drawn, or with a tune."""
+    if out is not None:
+        check_target(out, model)
+    generator = load(model, sha256=sha256)
+    if not isinstance(generator, Generator):
+        raise ModelFileError(
+            "the model must be one that was made by `ostinato fit generate`",
+            got="a model of another task",
+            fix="Use `ostinato predict`.",
+            code="task",
+        )
+    how = Sampling(**sampling)  # type: ignore[arg-type]
+    text = isinstance(generator.vocabulary, TextVocabulary)
+    if not text and out is None:
+        raise ArgumentError("music must be written to a file", got="no file", fix="Pass out, say tune.mid.")
+    if text and not beam and out is None:
+        click.echo(prime, nl=False)
+        for piece in generator.pieces(prime, length=length, sampling=how):
+            click.echo(piece, nl=False)
+        click.echo()
+        return
+    if beam:
+        found = generator.beams(prime, length=length, width=beam)[0].text
+    else:
+        found = generator.generate(prime, length=length, sampling=how)
+    if out is None:
+        click.echo(found)
+    else:
+        out.write_bytes(found if isinstance(found, bytes) else found.encode())

@@ -1,0 +1,263 @@
+"""A trained generator: it goes on with a text or a tune, and says how probable one is. NumPy only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ostinato.data.inputs import Texts, Tune, list_files, read_texts
+from ostinato.data.vocabularies._text import TextVocabulary
+from ostinato.data.vocabularies.base import Ids, Vocabulary
+from ostinato.errors import ArgumentError, DataError
+from ostinato.maps.base import Part, Weights
+from ostinato.metrics.text import bits_per_character, perplexity, surprise
+from ostinato.runtime.decode import Beam, Sampler, Sampling, beam_search, log_softmax
+from ostinato.runtime.machine import Machine
+from ostinato.runtime.stream import Stream
+
+_STEPS = 4096
+"""Steps that are computed at once when a given text is read."""
+
+_AT_ONCE = 1 << 22
+"""Most scores that are held at once."""
+
+Prime = str | bytes | os.PathLike[str] | Tune
+"""What is gone on with: a text, or for music a tune, the bytes of a MIDI file, or its path."""
+
+
+class Continuation(NamedTuple):
+    """One of the most probable ways to go on.
+
+    Args:
+        text: The prime and what follows it; the bytes of a MIDI file for music.
+        log_probability: Natural logarithm of the probability of what follows, given the prime.
+    """
+
+    text: Any
+    log_probability: float
+
+
+class Figures(NamedTuple):
+    """How well a model knows a text.
+
+    Args:
+        symbols: How many symbols were predicted.
+        nats: Mean surprise of a symbol.
+        perplexity: Its exponential.
+        bits: Bits a character; None for music.
+    """
+
+    symbols: int
+    nats: float
+    perplexity: float
+    bits: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """Everything that generating needs.
+
+    Args:
+        parts: The layers: from ids `(batch, time)` to a score for each symbol, `(batch, time, symbols)`.
+        weights: Their weights.
+        vocabulary: Symbols to ids and back. One with `items` knows where an item begins and ends.
+        opening: The id that a continuous text is taken to come after, if nothing else is given (a line end).
+    """
+
+    parts: tuple[Part, ...]
+    weights: Sequence[Weights]
+    vocabulary: Vocabulary
+    opening: int
+
+    @cached_property
+    def _machine(self) -> Machine:
+        return Machine(self.parts, self.weights)
+
+    @property
+    def first(self) -> int:
+        """The id before the first symbol: the start of an item, or the opening of a continuous text."""
+        start = self.vocabulary.start_id
+        return self.opening if start is None else start
+
+    def ids(self, prime: Prime = "") -> Ids:
+        """The ids of a prime, the id before its first symbol included.
+
+        Raises:
+            DataError: `unknown_symbol`, the training text did not have a symbol of it, and those of the vocabulary.
+        """
+        empty = isinstance(prime, str) and not prime
+        after = np.empty(0, np.int32) if empty else self.vocabulary.encode(prime)
+        return np.concatenate([np.array([self.first], np.int32), after])
+
+    def sample(self, prime: Prime = "", *, length: int = 500, sampling: Sampling | None = None) -> Iterator[int]:
+        """Ids one by one, as they are drawn; ends at `length`, or with the item's end, which is not given.
+
+        Args:
+            prime: What to go on with.
+            length: Most ids.
+            sampling: How they are drawn; as the model says, by default.
+        """
+        known = self.ids(prime)
+        _check_length(length)
+        sampler = Sampler(sampling or Sampling(), self.vocabulary.size, banned=self._banned)
+        sampler.saw(known[1:])
+        return self._draw(known, length, sampler)
+
+    def _draw(self, known: Ids, length: int, sampler: Sampler) -> Iterator[int]:
+        stream, end = Stream(self._machine), self.vocabulary.end_id
+        scores = self._read(stream, known)
+        for n in range(length):
+            symbol = sampler.draw(scores)
+            if symbol == end:
+                return
+            yield symbol
+            if n + 1 < length:
+                scores = stream.step(np.array([symbol]))[0]
+
+    def pieces(self, prime: str = "", *, length: int = 500, sampling: Sampling | None = None) -> Iterator[str]:
+        """What follows the prime, in pieces of whole characters, as they are drawn; arguments as for `sample`."""
+        decoder = self._text().stream()
+        for symbol in self.sample(prime, length=length, sampling=sampling):
+            piece = decoder.feed(symbol)
+            if piece:
+                yield piece
+        rest = decoder.close()
+        if rest:
+            yield rest
+
+    def generate(self, prime: Prime = "", *, length: int = 500, sampling: Sampling | None = None) -> Any:
+        """The prime and what follows it: a text, or the bytes of a MIDI file. Arguments as for `sample`."""
+        follows = list(self.sample(prime, length=length, sampling=sampling))
+        return self._decoded(prime, follows)
+
+    def predict(self, source: Prime | Sequence[Prime] | Texts = "") -> Any:
+        """The most probable symbol again and again, up to 500, after a prime.
+
+        Args:
+            source: A prime, whose continuation is returned; or several, or `Texts`: then a dict with "prime" and
+                "text", one row each.
+        """
+        greedy = Sampling(temperature=0.0)
+        if isinstance(source, (list, tuple, Texts)):
+            primes = list(source.items if isinstance(source, Texts) else source)
+            return {"prime": primes, "text": [self.generate(prime, sampling=greedy) for prime in primes]}
+        return self.generate(source, sampling=greedy)  # type: ignore[arg-type]
+
+    def beams(self, prime: Prime = "", *, length: int = 100, width: int = 4) -> list[Continuation]:
+        """The most probable ways to go on that a beam finds, best first by probability a symbol.
+
+        Args:
+            prime: What to go on with.
+            length: Most ids.
+            width: How many ways are followed at once, and returned.
+        """
+        known = self.ids(prime)
+        _check_length(length)
+        if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 1024:
+            raise ArgumentError("width must be a whole number from 1 to 1024", got=repr(width), fix="Pass, say, 4.")
+        stream = Stream(self._machine)
+        first = log_softmax(self._read(stream, known))
+
+        def step(rows: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:
+            stream.select(rows)
+            return log_softmax(stream.step(ids))
+
+        end = self.vocabulary.end_id
+        found = beam_search(step, first, length=length, width=width, end=end, banned=self._banned)
+        return [Continuation(self._decoded(prime, self._without_end(beam)), beam.log_probability) for beam in found]
+
+    def surprise(self, ids: ArrayLike, *, fresh: bool = True) -> NDArray[np.float64]:
+        """Nats `[n]` that each id costs, given those before it; the states are carried over the whole row.
+
+        Args:
+            ids: `[n]`, one after the other; the start of an item within them starts the states anew.
+            fresh: True: the first id comes after the start or the opening, and costs too. False: it is only read, and
+                the result is `[n - 1]`.
+        """
+        row = self.vocabulary.checked(ids)
+        if fresh and (self.vocabulary.start_id is None or len(row) == 0 or row[0] != self.first):
+            row = np.concatenate([np.array([self.first], np.int32), row])
+        begins = [0]
+        if self.vocabulary.start_id is not None:
+            begins = sorted({0, *np.flatnonzero(row == self.vocabulary.start_id).tolist()})
+        found = [self._cost(row[a:b]) for a, b in zip(begins, [*begins[1:], len(row)], strict=True)]
+        return np.concatenate([np.empty(0), *found])
+
+    def log_probability(self, source: Prime) -> float:
+        """Natural logarithm of the probability of a whole text, item or tune, the item's end included."""
+        ids = self.vocabulary.encode_item(source) if self.vocabulary.items else self.ids(source)
+        return -float(self._cost(ids).sum())
+
+    def evaluate(self, data: Any) -> Figures:
+        """How well the model knows texts or tunes that it was not trained on.
+
+        Args:
+            data: Paths of files or folders, read as one text, or line by line if the model knows items; or `Texts`.
+
+        Raises:
+            DataError: The files cannot be read, or hold symbols that the model does not know.
+        """
+        vocabulary = self.vocabulary
+        if not isinstance(vocabulary, TextVocabulary):
+            rows = [vocabulary.encode_item(path) for path in list_files(data, endings=(".mid", ".midi"))]
+        else:
+            texts = (
+                data if isinstance(data, Texts) else read_texts(data, items="lines" if vocabulary.items else "stream")
+            )
+            rows = [vocabulary.encode_item(t) if vocabulary.items else vocabulary.encode(t) for t in texts.items]
+        nats = np.concatenate([self.surprise(row) for row in rows])
+        if not isinstance(vocabulary, TextVocabulary):
+            return Figures(len(nats), float(nats.mean()), perplexity(nats), None)
+        characters = sum(int(vocabulary.characters(row).sum()) for row in rows)
+        return Figures(len(nats), float(nats.mean()), perplexity(nats), bits_per_character(nats, characters))
+
+    def _cost(self, row: Ids) -> NDArray[np.float64]:
+        stream, nats = Stream(self._machine), []
+        steps = max(min(_STEPS, _AT_ONCE // self.vocabulary.size), 1)
+        for a in range(0, len(row) - 1, steps):
+            given = row[a : min(a + steps, len(row) - 1)]
+            nats.append(surprise(stream.run(given[None])[0], row[a + 1 : a + 1 + len(given)]))
+        return np.concatenate([np.empty(0), *nats])
+
+    def _read(self, stream: Stream, known: Ids) -> NDArray[np.float32]:
+        """The scores after a prime `[symbols]`."""
+        steps = max(min(_STEPS, _AT_ONCE // self.vocabulary.size), 1)
+        scores: NDArray[np.float32] = np.empty(0, np.float32)
+        for a in range(0, len(known), steps):
+            scores = stream.run(known[None, a : a + steps])[0, -1]
+        return scores
+
+    @cached_property
+    def _banned(self) -> tuple[int, ...]:
+        """Symbols that stand for nothing: they are never drawn."""
+        ids = (self.vocabulary.start_id, self.vocabulary.unknown_id)
+        return tuple(i for i in ids if i is not None)
+
+    def _without_end(self, beam: Beam) -> list[int]:
+        return [i for i in beam.ids if i != self.vocabulary.end_id]
+
+    def _decoded(self, prime: Prime, follows: list[int]) -> Any:
+        if isinstance(prime, str) and isinstance(self.vocabulary, TextVocabulary):
+            return prime + self.vocabulary.decode(np.array(follows, np.int32))
+        return self.vocabulary.decode(np.concatenate([self.ids(prime)[1:], np.array(follows, np.int32)]))
+
+    def _text(self) -> TextVocabulary:
+        if not isinstance(self.vocabulary, TextVocabulary):
+            raise DataError(
+                "only text can be shown in pieces",
+                got=f"a vocabulary of {type(self.vocabulary).__name__.lower()}",
+                fix="Use generate(), which gives the bytes of a file.",
+                code="type",
+            )
+        return self.vocabulary
+
+
+def _check_length(length: int) -> None:
+    if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 1:
+        raise ArgumentError("length must be a whole number of at least 1", got=f"{length!r:.80}", fix="Pass, say, 500.")

@@ -1,0 +1,154 @@
+"""The facts of a fitted generator, as the report wants them."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from ostinato.data.vocabularies._text import TextVocabulary
+from ostinato.data.vocabularies.midi import Midi
+from ostinato.report.generate import GenerateReport
+from ostinato.runtime.decode import Sampling
+from ostinato.runtime.generator import Generator
+from ostinato.runtime.machine import expected
+from ostinato.tasks.generating.evaluation import Evaluation
+from ostinato.tasks.generating.fitting import Trained
+from ostinato.tasks.generating.reading import Corpus
+from ostinato.tasks.training import Training
+from ostinato.version import __version__
+
+TEMPERATURES = (0.5, 0.8, 1.0)
+SHOWN, WRITTEN = 1200, 600
+"""Symbols of the coloured passage, and of each sample."""
+
+
+class FittedTask(Protocol):
+    """What the report reads of a fitted `Generate`."""
+
+    training: Training
+    generator_: Generator
+    evaluation_: Evaluation | None
+
+    def explain_choices(self) -> list[dict[str, str]]:
+        """Rows of "what", "chosen" and "why"."""
+
+
+def facts(task: FittedTask, corpus: Corpus, trained: Trained, *, command: str) -> GenerateReport:
+    """Everything that the report of `task` shows.
+
+    Args:
+        task: A fitted task.
+        corpus: What it learned from.
+        trained: Its network and how it was trained.
+        command: How to make the same model again.
+    """
+    found = task.evaluation_
+    assert found is not None
+    losses = trained.history.history
+    epochs = len(trained.history.epoch)
+    speed = trained.symbols * epochs / max(trained.seconds, 1e-9)
+    report: GenerateReport = {
+        "title": f"Generator from {corpus.source}",
+        "verdict": found.verdict,
+        "made_with": {
+            "versions": {
+                "ostinato": __version__,
+                "Python": platform.python_version(),
+                "torch": str(torch.__version__),
+                "numpy": np.__version__,
+            },
+            "seed": task.training.seed,
+            "command": command,
+        },
+        "scores": [{"name": s.name, "nats": s.nats, "perplexity": s.perplexity, "bits": s.bits} for s in found.scores],
+        "symbols": found.symbols,
+        "training": {
+            "epochs": epochs,
+            "train_loss": losses["loss"],
+            "valid_loss": losses["val_loss"],
+            "best_epoch": trained.best,
+        },
+        "pace": f"{trained.seconds:.0f} s in all, {speed:,.0f} symbols a second.".replace(",", "\u202f"),
+        "data": _data(corpus),
+        "treatments": corpus.treatments,
+        "model": _model(trained, corpus.vocabulary.size),
+        "choices": [{"what": c["what"], "chosen": c["chosen"], "why": c["why"]} for c in task.explain_choices()],
+        "notes": _notes(corpus),
+    }
+    generator, vocabulary = task.generator_, corpus.vocabulary
+    if isinstance(vocabulary, TextVocabulary):
+        report["samples"] = [_sample(generator, t, seed) for seed, t in enumerate(TEMPERATURES)]
+        report["surprise"] = _passage(generator, vocabulary, corpus, found)
+    elif isinstance(vocabulary, Midi):
+        report["rolls"] = [_roll(generator, vocabulary, t, seed) for seed, t in enumerate(TEMPERATURES)]
+    return report
+
+
+def _sample(generator: Generator, temperature: float, seed: int) -> Any:
+    how = Sampling(temperature=temperature, seed=seed)
+    if generator.vocabulary.items:
+        written = [generator.generate(length=WRITTEN, sampling=Sampling(temperature, seed=seed + k)) for k in range(12)]
+        text = "\n".join(written)
+    else:
+        text = generator.generate(length=WRITTEN, sampling=how)
+    return {"label": f"Temperature {temperature:g}, seed {seed}", "prime": "", "text": text}
+
+
+def _roll(generator: Generator, vocabulary: Midi, temperature: float, seed: int) -> Any:
+    ids = list(generator.sample(length=WRITTEN, sampling=Sampling(temperature=temperature, seed=seed)))
+    tune = vocabulary.decode_tune(np.array(ids, np.int32))
+    beat = vocabulary.steps_per_beat
+    notes = [(note.start / beat, note.end / beat, note.pitch) for note in tune.notes]
+    return {"label": f"Temperature {temperature:g}, seed {seed}", "notes": notes}
+
+
+def _passage(generator: Generator, vocabulary: TextVocabulary, corpus: Corpus, found: Evaluation) -> Any:
+    """The beginning of the validation part; symbols that share a character are one piece."""
+    rows = [row[1:] if vocabulary.items else row for row in corpus.valid]
+    ids = np.concatenate(rows)[:SHOWN]
+    spans = vocabulary.spans(ids)
+    nats = np.bincount(spans.owners, weights=found.nats[: len(ids)], minlength=len(spans.texts))
+    texts = list(spans.texts)
+    if vocabulary.items:  # the end of an item shows as a line end
+        ends = spans.owners[ids == vocabulary.end_id]
+        texts = [("\n" if i in set(ends.tolist()) else "") + text for i, text in enumerate(texts)]
+    return {"pieces": texts, "nats": nats.tolist()}
+
+
+def _data(corpus: Corpus) -> dict[str, str]:
+    train, valid = (sum(map(len, rows)) for rows in (corpus.train, corpus.valid))
+    rows = {"From": corpus.source, "Symbols": f"{corpus.kind}, {corpus.vocabulary.size} different ones"}
+    if corpus.vocabulary.items:
+        rows["Items"] = f"{len(corpus.train):,} to learn, {len(corpus.valid):,} to test"
+    rows["Length"] = f"{train:,} symbols to learn, {valid:,} to test"
+    if corpus.texts is not None:
+        rows["Characters"] = f"{corpus.texts[0].characters:,} to learn, {corpus.texts[1].characters:,} to test"
+    return {name: value.replace(",", "\u202f") if name != "From" else value for name, value in rows.items()}
+
+
+def _model(trained: Trained, size: int) -> list[Any]:
+    shape: tuple[int | None, ...] = (None,)
+    rows = []
+    for part, weights in zip(trained.parts, expected(trained.parts, shape), strict=True):
+        shape = part.out_shape(shape)
+        cell = getattr(part, "cell", part)
+        count = sum(int(np.prod(w.shape)) for w in weights.values())
+        rows.append({"layer": type(cell).__name__, "output": str(shape), "parameters": count})
+    return rows
+
+
+def _notes(corpus: Corpus) -> list[str]:
+    notes = ["The model that is saved is the one that was evaluated: it never saw the validation part."]
+    if corpus.kind == "characters":
+        notes.append("The list of characters comes from the whole text; nothing else of the validation part was used.")
+    if not corpus.vocabulary.items:
+        notes.append("The validation part was read in one stream with its states carried from end to end.")
+    unknown = sum(corpus.vocabulary.count_unknown(row) for row in corpus.valid)
+    if unknown:
+        notes.append(
+            f"{unknown} symbols of the validation part are unknown to the vocabulary, and count as one symbol."
+        )
+    return notes

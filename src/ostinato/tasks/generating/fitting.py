@@ -1,0 +1,129 @@
+"""Trains the network of a generator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato.cells import Cell
+from ostinato.data.vocabularies.base import Ids
+from ostinato.errors import DataError
+from ostinato.maps.base import Part, Weights
+from ostinato.tasks.generating.network import Network
+from ostinato.tasks.training import Training
+from ostinato.train.batches import Batch
+from ostinato.train.callbacks import Callback
+from ostinato.train.history import History
+from ostinato.train.loop import Objective, train
+from ostinato.train.optimisers import Adam
+from ostinato.train.progress import Progress
+from ostinato.train.stopping import EarlyStopping
+from ostinato.train.streams import Streams
+from ostinato.train.truncated import course
+
+LEAST_WINDOWS = 4
+"""Fewest windows that each row of a batch of continuous text has."""
+
+
+class Trained(NamedTuple):
+    """A trained generator's network.
+
+    Args:
+        parts: Its layers.
+        weights: By layer.
+        history: Loss by epoch, in nats a symbol.
+        best: After how many epochs it was best.
+        seconds: What training took.
+        symbols: How many symbols an epoch has.
+    """
+
+    parts: tuple[Part, ...]
+    weights: list[Weights]
+    history: History
+    best: int
+    seconds: float
+    symbols: int
+
+
+def cross_entropy(y: Tensor, batch: Batch, mask: Tensor | None) -> tuple[Tensor, float]:
+    """Mean nats a symbol; `y [batch, time, symbols]` are scores, targets ids `[batch, time]`."""
+    scores, ids = y.reshape(-1, y.shape[-1]), batch.target.reshape(-1)
+    if mask is None:
+        return torch.nn.functional.cross_entropy(scores, ids), float(ids.numel())
+    real = mask.reshape(-1)
+    count = float(real.sum())
+    return torch.nn.functional.cross_entropy(scores[real], ids[real]), count
+
+
+def streams(rows: Sequence[Ids], before: int | None, training: Training) -> Streams:
+    """Symbols and those that follow them.
+
+    Args:
+        rows: Ids of the text, or of each item with its start and end.
+        before: The id that a continuous text comes after; None for items.
+        training: Options.
+
+    Raises:
+        DataError: `short`, the text is shorter than a window for each row of a batch.
+    """
+    whole = [row if before is None else np.concatenate([[before], row]) for row in rows]
+    pairs = [(torch.from_numpy(row[:-1].astype(np.int64)), torch.from_numpy(row[1:].astype(np.int64))) for row in whole]
+    if before is not None and len(rows[0]) < training.batch_size:
+        raise DataError(
+            f"the training part must have at least {training.batch_size} symbols, one for each row of a batch",
+            got=str(len(rows[0])),
+            fix="Give more text, or pass a smaller batch_size.",
+            code="short",
+        )
+    rows_at_once = training.batch_size
+    if before is not None and training.bptt:  # a short text gives fewer rows rather than hardly a step an epoch
+        rows_at_once = min(rows_at_once, max(1, len(rows[0]) // (LEAST_WINDOWS * training.bptt)))
+    return Streams(
+        [x for x, _ in pairs], [y for _, y in pairs], rows_at_once, training.bptt or None, seed=training.seed
+    )
+
+
+def fit_network(
+    cells: Sequence[Cell],
+    network: Network,
+    size: int,
+    *,
+    train_on: Streams,
+    valid: Streams,
+    training: Training,
+    verbose: int,
+) -> Trained:
+    """Train a network until its validation loss no longer falls; the weights of the best epoch are kept."""
+    parts = network.parts(cells, size)
+    stack = network.stack(parts, seed=training.seed)
+    stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
+    callbacks: list[Callback] = [stopping]
+    if verbose:
+        callbacks.append(Progress(verbose))
+    feed, sweep = course(stack, train_on, None, bptt=training.bptt, memory=training.memory)
+    began = time.monotonic()
+    history = train(
+        stack,
+        feed,
+        objective=Objective(cross_entropy),
+        optimizer=Adam(
+            training.learning_rate,
+            weight_decay=training.weight_decay,
+            global_clipnorm=training.clip_norm or None,
+        ),
+        epochs=range(training.epochs),
+        valid=valid,
+        sweep=sweep,
+        callbacks=callbacks,
+    )
+    weights: list[Weights] = [
+        {key.rpartition(".")[2]: np.array(p.detach().cpu().numpy(), np.float32) for key, p in layer.named_parameters()}
+        for layer in stack.layers
+    ]
+    symbols = sum(len(x) for x in train_on.inputs)
+    return Trained(parts, weights, history, stopping.best_epoch + 1, time.monotonic() - began, symbols)
