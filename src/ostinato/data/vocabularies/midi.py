@@ -127,7 +127,7 @@ class Midi(Vocabulary):
 
         def end(pitch: int) -> None:
             start, velocity = sounding.pop(pitch)
-            notes.append(Note(start, max(now, start + 1), pitch, velocity))
+            notes.append(Note(start, now, pitch, velocity))
 
         for symbol in self.checked(ids).tolist():
             event = symbol - len(self.specials)

@@ -39,8 +39,8 @@ class Words(TextVocabulary):
         items: There are symbols for the start and the end of an item.
 
     >>> v = Words.fit(["to be, or not to be"], unknown="symbol")
-    >>> v.decode(v.encode("not to be, or to sleep"))
-    'not to be, or to �'
+    >>> v.decode(v.encode("to be, or not to sleep"))
+    'to be, or not to �'
     """
 
     symbols: tuple[str, ...]

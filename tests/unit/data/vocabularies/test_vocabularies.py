@@ -130,6 +130,12 @@ def test_damaged_data_is_refused_or_a_valid_vocabulary(vocabulary, data):
         assert restore(type(vocabulary), *made.store()) == made
 
 
+def test_settings_keep_their_types():
+    for wrong in ({"items": 1}, {"items": "yes"}, {}, {"items": True, "more": 1}):
+        with pytest.raises(ModelFileError):
+            restore(VOCABULARIES["bytes"], wrong, {})
+
+
 @every
 def test_special_symbols_come_first(vocabulary):
     named = [vocabulary.unknown_id, vocabulary.start_id, vocabulary.end_id]
