@@ -96,6 +96,7 @@ NB_MODULE(_native, m) {
              "weights"_a, "batch"_a, "time"_a, "reverse"_a, "x"_a, "h"_a, "c"_a, "start"_a, "length"_a, "y"_a, "h_last"_a,
              "c_last"_a, "training"_a, "threads"_a)
         .def_ro("spent", &ostinato::Run::spent)
+        .def_ro("slices", &ostinato::Run::slices)
         .def("backward",
              [](ostinato::Run& run, const ostinato::Packed& p, address y, address h, address c, address dx, address W,
                 address U, address b, address b_rec, address h_first, address c_first, int threads) {

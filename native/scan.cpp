@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "phases.hpp"
 #include "threads.hpp"
 
 namespace ostinato {
@@ -39,6 +40,11 @@ double flops(const Loops& loops, const Shape& s, index tokens) {
     return 2.0 * double(tokens) * loops.facts.gates * double(s.units) * double(s.inputs + s.units);
 }
 
+constexpr double meeting = 40e3;  // multiply-adds of a thread while others hear that it is done
+
+// Rows whose arithmetic takes as long as reading the weights, from the first caches or from those behind; measured.
+double hiding(double weights) { return weights < 131072 ? 4 : 6; }
+
 // Threads that are worth their start for so much work.
 int useful(int threads, double work) { return std::max(1, std::min(threads, int(work / 1e6) + 1)); }
 
@@ -66,7 +72,7 @@ Packed::Packed(const Engine& engine, int cell, index inputs, index units, const 
     parallel(n, [&](int i) { engine.cells[cell].pack(p, w, inputs, units, i, n); });
 }
 
-// Rows by falling length, and where each step's tokens lie.
+// Rows by falling length.
 void Run::order(const int* start, const int* length) {
     const index n = shape.batch;
     numbers_.assign(std::size_t(3 * n), 0);
@@ -89,33 +95,80 @@ void Run::order(const int* start, const int* length) {
     Order& o = work_.order;
     o.batch = n, o.time = shape.time, o.steps = steps, o.reverse = shape.reverse;
     o.row = row, o.start = first, o.length = count, o.active = active;
-    offsets_.resize(std::size_t(steps));
+}
+
+// Where each step's tokens lie.
+void Run::place() {
+    Order& o = work_.order;
+    offsets_.resize(std::size_t(o.steps));
     const index ring = work_.projected ? stretch : 2;
     index total = 0;
-    for (index s = 0; s < steps; ++s) {
-        offsets_[std::size_t(s)] = work_.training ? total : s % ring * n;
-        total += active[s];
+    for (index s = 0; s < o.steps; ++s) {
+        offsets_[std::size_t(s)] = work_.training ? total : s % ring * o.batch;
+        total += o.active[s];
     }
-    o.tokens = work_.training ? total : ring * n;
+    o.tokens = work_.training ? total : ring * o.batch;
     o.offset = offsets_.data();
 }
 
-// Bounds of the shares of rows, about equal in tokens.
-std::vector<index> Run::shares(int threads) const {
+// Real steps of all rows.
+index Run::total() const {
     const Order& o = work_.order;
-    const index rows = o.steps ? o.active[0] : 0;
-    index total = 0;
-    for (index r = 0; r < rows; ++r) total += o.length[r];
-    const index n = std::min<index>(useful(threads, flops(engine_.cells[shape.cell], shape, total)), std::max<index>(rows, 1));
+    return std::accumulate(o.length, o.length + o.batch, index(0));
+}
+
+int Run::useful(int threads) const {
+    return ostinato::useful(threads, flops(engine_.cells[shape.cell], shape, total()));
+}
+
+// Threads that share out the rows never wait for each other, but each of them reads all weights in each step. Threads that
+// share out the units read a part of them each and wait for each other in each phase. With so few rows that reading the
+// weights takes longer than computing with them, the second is faster. All costs in multiply-adds.
+int Run::choose_slices(int threads) const {
+    const Order& o = work_.order;
+    const int n = int(std::min<index>(useful(threads), work_.blocks));
+    if (n < 2 || o.steps < 2) return 0;
+    const Facts& f = engine_.cells[shape.cell].facts;
+    const double weights = double(f.gates) * double(shape.units) * double(shape.units);
+    const double rows = double(total()) / double(o.steps);
+    const auto step = [=](double rows) { return weights * std::max(rows, hiding(weights)); };
+    return step(rows) / n + double(f.phases()) * meeting < step(std::max(1.0, rows / n)) ? n : 0;
+}
+
+// On all threads: rows(from, to) for shares of rows that are about equal in tokens, or blocks(phase, from, to).
+template <class Rows, class Blocks>
+void Run::run(int threads, index phases, Rows&& rows, Blocks&& blocks) {
+    const Order& o = work_.order;
+    if (slices && phases > 0) {
+        Phases all(phases, slices);
+        const auto slice = [&](index phase, int i) {
+            blocks(phase, work_.blocks * i / slices, work_.blocks * (i + 1) / slices);
+        };
+        parallel(slices, [&](int i) { all.run(i, slice); });
+        return;
+    }
+    const index active = o.steps ? o.active[0] : 0, tokens = total();
+    const index n = std::min<index>(useful(threads), std::max<index>(active, 1));
     std::vector<index> bounds{0};
     index sum = 0;
-    for (index r = 0; r < rows && index(bounds.size()) < n; ++r) {
+    for (index r = 0; r < active && index(bounds.size()) < n; ++r) {
         sum += o.length[r];
-        if (sum * n >= total * index(bounds.size())) bounds.push_back(r + 1);
+        if (sum * n >= tokens * index(bounds.size())) bounds.push_back(r + 1);
     }
-    while (index(bounds.size()) <= n) bounds.push_back(rows);
-    bounds.back() = rows;
-    return bounds;
+    while (index(bounds.size()) <= n) bounds.push_back(active);
+    bounds.back() = active;
+    parallel(int(n), [&](int i) { rows(bounds[std::size_t(i)], bounds[std::size_t(i) + 1]); });
+}
+
+// Zeros at the steps of `to` [B, T, width] that are not real.
+void Run::blank(float* to, index width) const {
+    const Order& o = work_.order;
+    for (index r = 0; to && r < o.batch; ++r) {
+        float* const row = to + o.row[r] * o.time * width;
+        const index end = o.start[r] + o.length[r];
+        std::memset(row, 0, std::size_t(o.start[r] * width) * sizeof(float));
+        std::memset(row + end * width, 0, std::size_t((o.time - end) * width) * sizeof(float));
+    }
 }
 
 Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Results& out, bool training, int threads)
@@ -125,8 +178,10 @@ Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Resu
     const index W = engine_.width, B = shape.batch, H = shape.units;
     Work& w = work_;
     w.inputs = shape.inputs, w.units = H, w.blocks = up(H, W) / W, w.training = training;
-    w.projected = shape.inputs > 8 * H && shape.time > 1;  // measured; below that it costs up to a fifth
     order(in.start, in.length);
+    slices = choose_slices(threads);
+    w.projected = slices || (shape.inputs > 8 * H && shape.time > 1);  // measured; with fewer inputs it costs up to a fifth
+    place();
     const Order& o = w.order;
     Tape& t = w.tape;
     const index wide = w.blocks * W;
@@ -139,8 +194,6 @@ Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Resu
     layout.add(t.h_last, B * t.ldc);
     layout.add(t.c_last, B * t.ldc);
     room_ = layout.place();
-    rows_.resize(std::size_t(2 * B));
-    t.h_next = rows_.data(), t.c_next = t.h_next + B;
     w.weights = weights.panels;
     w.x = in.x, w.y = out.y;
 
@@ -153,10 +206,9 @@ Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Resu
         begin(r < running ? t.a + o.token(0, r) * t.lda + t.h_at : t.h_last + r * t.ldc, in.h + o.row[r] * H);
         if (f.has_c) begin(r < running ? t.c + o.token(0, r) * t.ldc : t.c_last + r * t.ldc, in.c + o.row[r] * H);
     }
-    for (index r = running; r < B && out.y; ++r)
-        std::memset(out.y + o.row[r] * o.time * H, 0, std::size_t(o.time * H) * sizeof(float));
-    const std::vector<index> bounds = shares(threads);
-    parallel(int(bounds.size()) - 1, [&](int i) { loops.forward(w, bounds[std::size_t(i)], bounds[std::size_t(i) + 1]); });
+    blank(out.y, H);
+    run(threads, o.steps * f.phases(), [&](index r0, index r1) { loops.forward(w, r0, r1); },
+        [&](index phase, index j0, index j1) { loops.forward_phase(w, phase, j0, j1); });
     for (index r = 0; r < B; ++r) {
         std::memcpy(out.h + o.row[r] * H, t.h_last + r * t.ldc, std::size_t(H) * sizeof(float));
         if (f.has_c) std::memcpy(out.c + o.row[r] * H, t.c_last + r * t.ldc, std::size_t(H) * sizeof(float));
@@ -170,13 +222,15 @@ void Run::backward(const Packed& weights, const Slopes& in, const Wanted& out, i
     spent = true;
     const Order& o = w.order;
     const Tape& t = w.tape;
-    const index W = engine_.width, H = shape.units, B = shape.batch, wide = w.blocks * W, outs = up(shape.inputs, W);
+    const index W = engine_.width, H = shape.units, B = shape.batch, wide = w.blocks * W;
     w.weights = weights.panels;
     w.dy = in.y, w.dx = out.x;
+    slices = choose_slices(threads);
     const index room = out.w.W ? loops.gradient_room(shape.inputs, H) : 0;
-    const Room scratch(std::size_t(B * outs + up(room, 16)));
+    const int n = useful(threads);
+    const index aside = out.x ? up(loops.inputs_room(shape.inputs), 16) : 0;
+    const Room scratch(std::size_t(up(room, 16) + n * aside));
     float* const sums = scratch.data();
-    w.dx_rows = sums + up(room, 16);
     const auto begin = [&](float* to, const float* from) {
         if (from) std::memcpy(to, from, std::size_t(H) * sizeof(float));
         const index at = from ? H : 0;
@@ -186,15 +240,13 @@ void Run::backward(const Packed& weights, const Slopes& in, const Wanted& out, i
         begin(t.h_last + r * t.ldc, in.h ? in.h + o.row[r] * H : nullptr);
         if (loops.facts.has_c) begin(t.c_last + r * t.ldc, in.c ? in.c + o.row[r] * H : nullptr);
     }
-    const index running = o.steps ? o.active[0] : 0;
-    for (index r = running; r < B && out.x; ++r)
-        std::memset(out.x + o.row[r] * o.time * shape.inputs, 0, std::size_t(o.time * shape.inputs) * sizeof(float));
-    const std::vector<index> bounds = shares(threads);
-    parallel(int(bounds.size()) - 1, [&](int i) { loops.backward(w, bounds[std::size_t(i)], bounds[std::size_t(i) + 1]); });
-    if (room) {
-        const int n = useful(threads, flops(loops, shape, o.tokens));
-        parallel(n, [&](int i) { loops.gradients(w, out.w, sums, i, n); });
-    }
+    run(threads, o.steps * loops.facts.phases() + 1, [&](index r0, index r1) { loops.backward(w, r0, r1); },
+        [&](index phase, index j0, index j1) { loops.backward_phase(w, phase, j0, j1); });
+    blank(out.x, shape.inputs);
+    parallel(n, [&](int i) {
+        if (out.x) loops.inputs(w, sums + up(room, 16) + i * aside, i, n);
+        if (room) loops.gradients(w, out.w, sums, i, n);
+    });
     for (index r = 0; r < B; ++r) {
         if (out.h) std::memcpy(out.h + o.row[r] * H, t.h_last + r * t.ldc, std::size_t(H) * sizeof(float));
         if (loops.facts.has_c && out.c)

@@ -65,16 +65,23 @@ public:
 
     bool spent = false;
     const Shape shape;
+    // Slices of the units that threads compute in phases; 0: they share out the rows.
+    int slices = 0;
 
 private:
     void order(const int* start, const int* length);
-    std::vector<index> shares(int threads) const;
+    void place();
+    index total() const;
+    int useful(int threads) const;
+    int choose_slices(int threads) const;
+    template <class Rows, class Blocks>
+    void run(int threads, index phases, Rows&& rows, Blocks&& blocks);
+    void blank(float* to, index width) const;
 
     const Engine& engine_;
     Work work_{};
     std::vector<int> numbers_;
     std::vector<index> offsets_;
-    std::vector<float*> rows_;
     Room room_;
 };
 

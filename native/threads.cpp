@@ -26,14 +26,6 @@ long process() {
 #endif
 }
 
-void pause() {
-#if defined(__x86_64__)
-    _mm_pause();
-#else
-    std::this_thread::yield();
-#endif
-}
-
 class Helpers {
 public:
     const long owner = process();
@@ -138,6 +130,14 @@ void claim(void* p) {
 }
 
 }  // namespace
+
+void pause() {
+#if defined(__x86_64__)
+    _mm_pause();
+#else
+    std::this_thread::yield();
+#endif
+}
 
 bool share_openmp(const char* library) {
 #if defined(__unix__) || defined(__APPLE__)

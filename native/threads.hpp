@@ -11,6 +11,9 @@ void parallel(int n, void (*task)(void* context, int i), void* context);
 // threads keep their cores busy for a while after each region, so that other threads would have to wait for them.
 bool share_openmp(const char* library);
 
+// Tells the processor that this is a waiting loop.
+void pause();
+
 template <class F>
 void parallel(int n, F&& f) {
     parallel(n, [](void* context, int i) { (*static_cast<F*>(context))(i); }, &f);

@@ -12,6 +12,10 @@ struct turned {
     index ldo;
 };
 
+// Does h reach the next h beside U?
+template <class C>
+constexpr bool reaches_h = !C::has_c && C::sums > 1;
+
 template <bool Add>
 struct turn {
     template <int MR, int NG>
@@ -33,76 +37,88 @@ struct turn {
     }
 };
 
+// Slopes of the sums of step s from those of the state after it, which stand in h_last and c_last.
 template <class C>
-void backward(const Work& w, index r0, index r1) {
+void slopes(const Work& w, index s, index r0, index r1, index j0, index j1) {
     const Order& o = w.order;
     const Tape& tape = w.tape;
-    const index row = C::sums * W, panel = o.tokens * row;
-    float* const dh = tape.h_last;  // slopes of the states after the step, then before it
-    float* const dc = tape.c_last;
-    constexpr bool direct = !C::has_c && C::sums > 1;  // does h reach the next h beside U?
-    for (index s = o.steps - 1; s >= 0; --s) {
-        const index end = less(r1, o.active[s]);
-        if (end <= r0) continue;
-        float* const gates = tape.g + o.offset[s] * row;
-        for (index r = r0; r < end; ++r) {
-            const index token = o.token(s, r);
-            const float* h = tape.a + token * tape.lda + tape.h_at;
-            const float* dy = w.dy ? w.dy + (o.row[r] * o.time + o.at(s, r)) * w.units : nullptr;
-            for (index j = 0; j < w.blocks; ++j) {
-                const index at = r * tape.ldc + j * W;
-                vec slope = load(dh + at);
-                if (dy) slope += load_part(dy + j * W, w.units - j * W);
-                vec slope_c = broadcast(0.0f), c = broadcast(0.0f);
-                if (C::has_c) {
-                    slope_c = load(dc + at);
-                    c = load(tape.c + token * tape.ldc + j * W);
-                }
-                vec kept[C::sums];
-                float* g = gates + j * panel + r * row;
-                for (int v = 0; v < C::sums; ++v) kept[v] = load(g + v * W);
-                const vec rest = C::backward(kept, load(h + j * W), c, slope, slope_c);
-                for (int v = 0; v < C::sums; ++v) store(g + v * W, kept[v]);
-                if (C::has_c) store(dc + at, slope_c);
-                if (direct) store(dh + at, rest);
-            }
-        }
-        if constexpr (C::two_phases) {
-            // The slope of q passes through a row of scratch: the q of the step itself is still needed for its weights.
-            float* const dq = reinterpret_cast<float*>(tape.c_last);
-            tiles<turn<false>, 1>::run(turned{gates + C::q_first * W, row, panel, w.blocks, w.weights.qt, W, dq, tape.ldc},
-                                       r0, end, 0, w.blocks);
-            for (index r = r0; r < end; ++r) {
-                const float* h = tape.a + o.token(s, r) * tape.lda + tape.h_at;
-                for (index j = 0; j < w.blocks; ++j) {
-                    const index at = r * tape.ldc + j * W;
-                    float* g = gates + j * panel + r * row;
-                    vec kept[C::sums];
-                    for (int v = 0; v < C::sums; ++v) kept[v] = load(g + v * W);
-                    store(dh + at, C::backward_finish(kept, load(h + j * W), load(dq + at), load(dh + at)));
-                    store(g, kept[0]);
-                }
-            }
-        }
-        tiles<turn<direct>, 1>::run(turned{gates + C::h_first * W, row, panel, w.blocks, w.weights.ht, C::h_count * W, dh,
-                                           tape.ldc},
-                                    r0, end, 0, w.blocks);
-    }
-    if (!w.dx) return;
-    const index outs = blocks_of(w.inputs), ldx = outs * W;
     for (index r = r0; r < r1; ++r) {
-        float* dx = w.dx + o.row[r] * o.time * w.inputs;
-        zero(dx, o.start[r] * w.inputs);
-        const index end = o.start[r] + o.length[r];
-        zero(dx + end * w.inputs, (o.time - end) * w.inputs);
+        const index token = o.token(s, r);
+        const float* h = tape.a + token * tape.lda + tape.h_at;
+        const float* dy = w.dy ? w.dy + (o.row[r] * o.time + o.at(s, r)) * w.units : nullptr;
+        for (index j = j0; j < j1; ++j) {
+            const index at = r * tape.ldc + j * W;
+            vec slope = load(tape.h_last + at);
+            if (dy) slope += load_part(dy + j * W, w.units - j * W);
+            vec slope_c = broadcast(0.0f), c = broadcast(0.0f);
+            if (C::has_c) {
+                slope_c = load(tape.c_last + at);
+                c = load(tape.c + token * tape.ldc + j * W);
+            }
+            vec kept[C::sums];
+            float* g = tape.g + (j * o.tokens + token) * C::sums * W;
+            for (int v = 0; v < C::sums; ++v) kept[v] = load(g + v * W);
+            const vec rest = C::backward(kept, load(h + j * W), c, slope, slope_c);
+            for (int v = 0; v < C::sums; ++v) store(g + v * W, kept[v]);
+            if (C::has_c) store(tape.c_last + at, slope_c);
+            if (reaches_h<C>) store(tape.h_last + at, rest);
+        }
     }
-    for (index s = 0; s < o.steps; ++s) {
-        const index end = less(r1, o.active[s]);
-        if (end <= r0) break;
-        tiles<turn<false>, 1>::run(turned{tape.g + o.offset[s] * row + C::x_first * W, row, panel, w.blocks, w.weights.xt,
-                                          C::x_count * W, w.dx_rows, ldx},
-                                   r0, end, 0, outs);
-        for (index r = r0; r < end; ++r)
-            copy_row(w.dx + (o.row[r] * o.time + o.at(s, r)) * w.inputs, w.dx_rows + r * ldx, w.inputs);
+}
+
+// The second phase's product, and what had to wait for it. Its slopes pass through c_last: the q of the step itself is
+// still needed for its weights.
+template <class C>
+void slopes_of_q(const Work& w, index s, index r0, index r1, index j0, index j1) {
+    const Order& o = w.order;
+    const Tape& tape = w.tape;
+    const index row = C::sums * W;
+    const float* slopes = tape.g + o.offset[s] * row + C::q_first * W;
+    tiles<turn<false>, 1>::run(turned{slopes, row, o.tokens * row, w.blocks, w.weights.qt, W, tape.c_last, tape.ldc}, r0, r1,
+                               j0, j1);
+    for (index r = r0; r < r1; ++r) {
+        const index token = o.token(s, r);
+        const float* h = tape.a + token * tape.lda + tape.h_at;
+        for (index j = j0; j < j1; ++j) {
+            const index at = r * tape.ldc + j * W;
+            float* g = tape.g + (j * o.tokens + token) * row;
+            vec kept[C::sums];
+            for (int v = 0; v < C::sums; ++v) kept[v] = load(g + v * W);
+            store(tape.h_last + at,
+                  C::backward_finish(kept, load(h + j * W), load(tape.c_last + at), load(tape.h_last + at)));
+            store(g, kept[0]);
+        }
     }
+}
+
+// Slopes of the state before step s.
+template <class C>
+void slopes_of_h(const Work& w, index s, index r0, index r1, index j0, index j1) {
+    const index row = C::sums * W;
+    tiles<turn<reaches_h<C>>, 1>::run(turned{w.tape.g + w.order.offset[s] * row + C::h_first * W, row, w.order.tokens * row,
+                                             w.blocks, w.weights.ht, C::h_count * W, w.tape.h_last, w.tape.ldc},
+                                      r0, r1, j0, j1);
+}
+
+template <class C>
+void backward(const Work& w, index r0, index r1) {
+    for (index s = w.order.steps - 1; s >= 0; --s) {
+        const index end = less(r1, w.order.active[s]);
+        if (end <= r0) continue;
+        slopes<C>(w, s, r0, end, 0, w.blocks);
+        if constexpr (C::two_phases) slopes_of_q<C>(w, s, r0, end, 0, w.blocks);
+        slopes_of_h<C>(w, s, r0, end, 0, w.blocks);
+    }
+}
+
+// A step's last part reads the slopes of all blocks and writes those that only its own blocks read next: it shares a phase
+// with the first part of the step before.
+template <class C>
+void backward_phase(const Work& w, index phase, index j0, index j1) {
+    const Order& o = w.order;
+    const index phases = C::two_phases ? 2 : 1, s = o.steps - 1 - phase / phases;
+    if constexpr (C::two_phases)
+        if (phase % 2 == 1) return slopes_of_q<C>(w, s, 0, o.active[s], j0, j1);
+    if (s + 1 < o.steps) slopes_of_h<C>(w, s + 1, 0, o.active[s + 1], j0, j1);
+    if (s >= 0) slopes<C>(w, s, 0, o.active[s], j0, j1);
 }

@@ -4,25 +4,56 @@
 
 struct at_step {
     const Work& w;
-    index s, token;  // token of row 0
+    index s, token;    // token of row 0
+    index more, next;  // rows that run on after this step, and token of row 0 there
+
+    at_step(const Work& w, index s)
+        : w(w), s(s), token(w.order.offset[s]), more(s + 1 < w.order.steps ? w.order.active[s + 1] : 0),
+          next(more ? w.order.offset[s + 1] : 0) {}
+
+    // Where row r writes its states.
+    float* h_to(index r) const {
+        const Tape& t = w.tape;
+        return r < more ? t.a + (next + r) * t.lda + t.h_at : t.h_last + r * t.ldc;
+    }
+    float* c_to(index r) const {
+        const Tape& t = w.tape;
+        return (r < more ? t.c + (next + r) * t.ldc : t.c_last + r * t.ldc);
+    }
+};
+
+// Steps of one row, as rows of a product.
+struct of_row {
+    const Work& w;
+    index s, r;
+    const float* x;  // of step s
+    index stride;    // to the next step's
 };
 
 // The x part of the sums alone, kept in the tape's gates.
 template <class C>
 struct project {
     template <int MR, int NG>
-    static void run(const at_step& t, index r, index j) {
+    static void run(const of_row& t, index k, index j) {
         const Work& w = t.w;
         vec sums[MR][NG][C::sums];
-        for (int m = 0; m < MR; ++m)
-            for (int g = 0; g < NG; ++g)
-                for (int v = 0; v < C::sums; ++v) sums[m][g][v] = load(w.weights.bias + ((j + g) * C::sums + v) * W);
-        product<C::x_first, C::x_count, C::x_count>(sums, w.tape.a + (t.token + r) * w.tape.lda, w.tape.lda, 1,
+#pragma GCC unroll 8
+        for (int g = 0; g < NG; ++g)
+#pragma GCC unroll 8
+            for (int v = 0; v < C::sums; ++v) {
+                const vec b = load(w.weights.bias + ((j + g) * C::sums + v) * W);
+#pragma GCC unroll 8
+                for (int m = 0; m < MR; ++m) sums[m][g][v] = b;
+            }
+        product<C::x_first, C::x_count, C::x_count>(sums, t.x + k * t.stride, t.stride, 1,
                                                     w.weights.x + j * w.inputs * C::x_count * W,
                                                     w.inputs * C::x_count * W, w.inputs);
+#pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 8
             for (int g = 0; g < NG; ++g) {
-                float* gates = w.tape.g + ((j + g) * w.order.tokens + t.token + r + m) * C::sums * W;
+                float* gates = w.tape.g + ((j + g) * w.order.tokens + w.order.token(t.s + k + m, t.r)) * C::sums * W;
+#pragma GCC unroll 8
                 for (int v = 0; v < C::sums; ++v) store(gates + v * W, sums[m][g][v]);
             }
     }
@@ -74,8 +105,8 @@ struct first_phase {
 #pragma GCC unroll 8
                     for (int v = 0; v < C::sums; ++v) store(gates + g * stride + (m * C::sums + v) * W, kept[v]);
                 }
-                if (C::has_c) store(tape.c_next[r + m] + at, c);
-                store(C::two_phases ? tape.q + (token + m) * tape.ldc + at : tape.h_next[r + m] + at, out);
+                if (C::has_c) store(t.c_to(r + m) + at, c);
+                store(C::two_phases ? tape.q + (token + m) * tape.ldc + at : t.h_to(r + m) + at, out);
             }
     }
 };
@@ -104,55 +135,68 @@ struct second_phase {
 #pragma GCC unroll 8
                 for (int v = 0; v < C::sums; ++v) kept[v] = load(gates + g * stride + (m * C::sums + v) * W);
                 const vec h = load(tape.a + (token + m) * tape.lda + tape.h_at + at);
-                store(tape.h_next[r + m] + at, C::finish(sums[m][g][0], h, kept));
+                store(t.h_to(r + m) + at, C::finish(sums[m][g][0], h, kept));
                 if (w.training) store(gates + g * stride + (m * C::sums + C::q_first) * W, kept[C::q_first]);
             }
     }
 };
 
-// x of step s of rows [r0, r1) into the tape.
-inline void fetch(const Work& w, index s, index r0, index r1) {
+// Numbers [i0, i1) of x of step s of rows [r0, r1) into the tape.
+inline void fetch(const Work& w, index s, index r0, index r1, index i0, index i1) {
     for (index r = r0; r < r1; ++r)
-        copy_row(w.tape.a + w.order.token(s, r) * w.tape.lda,
-                 w.x + (w.order.row[r] * w.order.time + w.order.at(s, r)) * w.inputs, w.inputs);
+        copy_row(w.tape.a + w.order.token(s, r) * w.tape.lda + i0,
+                 w.x + (w.order.row[r] * w.order.time + w.order.at(s, r)) * w.inputs + i0, i1 - i0);
+}
+
+// The x part of a stretch of steps from s on, so that each weight is read once for all of them.
+template <class C>
+void project_stretch(const Work& w, index s, index r0, index r1, index j0, index j1) {
+    const Order& o = w.order;
+    const index last = less(s + stretch, o.steps);
+    if (w.training)
+        for (index t = s; t < last; ++t)
+            fetch(w, t, r0, less(r1, o.active[t]), w.inputs * j0 / w.blocks, w.inputs * j1 / w.blocks);
+    using tile = tiles<project<C>, C::sums>;
+    const int ng = tile::blocks_at_once(last - s);
+    for (index j = j0; j < j1; j += ng)
+        for (index r = r0; r < less(r1, o.active[s]); ++r) {
+            const float* x = w.x + (o.row[r] * o.time + o.at(s, r)) * w.inputs;
+            tile::run(of_row{w, s, r, x, o.reverse ? -w.inputs : w.inputs}, 0, less(last, o.length[r]) - s, j,
+                      less(j + ng, j1));
+        }
+}
+
+// Phase `k` of step s, of rows [r0, r1) and blocks [j0, j1).
+template <class C>
+void forward_part(const Work& w, index s, index k, index r0, index r1, index j0, index j1) {
+    const Order& o = w.order;
+    const at_step here{w, s};
+    if (k == 0) {
+        if (!w.projected)
+            fetch(w, s, r0, r1, 0, w.inputs);
+        else if (s % stretch == 0)
+            project_stretch<C>(w, s, r0, r1, j0, j1);
+        tiles<first_phase<C>, C::sums>::run(here, r0, r1, j0, j1);
+        if (C::two_phases) return;
+    }
+    if constexpr (C::two_phases) tiles<second_phase<C>, 1>::run(here, r0, r1, j0, j1);
+    const index at = j0 * W, n = less(j1 * W, w.units) - at;
+    if (w.y)
+        for (index r = r0; r < r1; ++r)
+            copy_row(w.y + (o.row[r] * o.time + o.at(s, r)) * w.units + at, here.h_to(r) + at, n);
 }
 
 template <class C>
 void forward(const Work& w, index r0, index r1) {
-    const Order& o = w.order;
-    const Tape& tape = w.tape;
-    for (index r = r0; w.y && r < r1; ++r) {
-        float* y = w.y + o.row[r] * o.time * w.units;
-        zero(y, o.start[r] * w.units);
-        const index end = o.start[r] + o.length[r];
-        zero(y + end * w.units, (o.time - end) * w.units);
-    }
-    for (index s = 0; s < o.steps; ++s) {
-        const index end = less(r1, o.active[s]);
+    for (index s = 0; s < w.order.steps; ++s) {
+        const index end = less(r1, w.order.active[s]);
         if (end <= r0) break;
-        const at_step here{w, s, o.offset[s]};
-        if (!w.projected) {
-            fetch(w, s, r0, end);
-        } else if (s % stretch == 0) {
-            const index last = less(s + stretch, o.steps);
-            for (index t = s; t < last; ++t) fetch(w, t, r0, less(r1, o.active[t]));
-            const int ng = tiles<project<C>, C::sums>::blocks_at_once(end - r0);
-            for (index j = 0; j < w.blocks; j += ng)
-                for (index t = s; t < last; ++t)
-                    tiles<project<C>, C::sums>::run(at_step{w, t, o.offset[t]}, r0, less(r1, o.active[t]), j,
-                                                    less(j + ng, w.blocks));
-        }
-        const index next = s + 1 < o.steps ? less(r1, o.active[s + 1]) : 0;
-        for (index r = r0; r < end; ++r) {
-            const bool more = r < next;
-            const index token = more ? o.token(s + 1, r) : 0;
-            tape.h_next[r] = more ? tape.a + token * tape.lda + tape.h_at : tape.h_last + r * tape.ldc;
-            if (C::has_c) tape.c_next[r] = more ? tape.c + token * tape.ldc : tape.c_last + r * tape.ldc;
-        }
-        tiles<first_phase<C>, C::sums>::run(here, r0, end, 0, w.blocks);
-        if constexpr (C::two_phases) tiles<second_phase<C>, 1>::run(here, r0, end, 0, w.blocks);
-        if (w.y)
-            for (index r = r0; r < end; ++r)
-                copy_row(w.y + (o.row[r] * o.time + o.at(s, r)) * w.units, tape.h_next[r], w.units);
+        for (index k = 0; k <= C::two_phases; ++k) forward_part<C>(w, s, k, r0, end, 0, w.blocks);
     }
+}
+
+template <class C>
+void forward_phase(const Work& w, index phase, index j0, index j1) {
+    const index phases = C::two_phases ? 2 : 1, s = phase / phases;
+    forward_part<C>(w, s, phase % phases, 0, w.order.active[s], j0, j1);
 }

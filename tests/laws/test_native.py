@@ -163,6 +163,71 @@ def test_threads_change_no_bit(isa, cell, monkeypatch):
                 identical(a, b)
 
 
+def slices(cell: Cell, batch: int, time: int, features: int, threads: int) -> int:
+    """Slices of the units that a run of this shape is cut into; 0 if its rows are shared out."""
+    w = {name: np.zeros(s.shape, np.float32) for name, s in cell.weights(features).items()}
+    x, y = np.zeros((batch, time, features), np.float32), np.zeros((batch, time, cell.units), np.float32)
+    h, c = np.zeros((2, 2, batch, cell.units), np.float32)
+    packed = native.packed(cell, features, w, lambda a: 0 if a is None else a.ctypes.data, native.FORWARD, threads)
+    run = native.module().Run(
+        packed, batch, time, False, x.ctypes.data, h[0].ctypes.data, c[0].ctypes.data, 0, 0, y.ctypes.data,
+        h[1].ctypes.data, c[1].ctypes.data, False, threads,
+    )  # fmt: skip
+    return int(run.slices)
+
+
+def test_few_rows_of_many_units_are_cut_by_units():
+    for cell in variants(256):
+        assert [slices(cell, 1, 40, 8, n) for n in (1, 2, 3)] == [0, 2, 3], name_of(cell)
+        assert slices(cell, 64, 10, 8, 2) == 0
+    assert slices(LSTM(8), 1, 5000, 8, 2) == 0
+    assert slices(LSTM(16), 2, 5000, 8, 8) == 0
+
+
+@pytest.mark.parametrize("cell", variants(250), ids=name_of)
+def test_slices_of_the_units_change_no_bit(isa, cell, monkeypatch):
+    """Outputs, states and all slopes; also of rows that end, in both directions, with a part of a block at the end."""
+    mask = torch.arange(40)[None] < torch.tensor([40, 0, 23])[:, None]
+    assert slices(cell, 1, 40, 5, 2) == 2
+    assert slices(cell, 2, 40, 5, 3) == 3
+    for batch, options in ((1, {}), (2, {"reverse": True}), (3, {"mask": mask}), (3, {"mask": mask, "reverse": True})):
+        c = call(cell, 5, batch=batch, time=40, **options)
+        found = []
+        for n in ("1", "2", "3"):
+            monkeypatch.setenv("OSTINATO_THREADS", n)
+            y, last = compute(NATIVE, c)
+            with torch.no_grad():
+                bare = compute(NATIVE, c)[0]
+            found.append([y, bare, *last, *gradients(NATIVE, c).values()])
+        for other in found[1:]:
+            for a, b in zip(other, found[0], strict=True):
+                identical(a, b)
+
+
+ONE_CORE = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy as np
+from ostinato.cells.lstm import LSTM
+from ostinato.runtime import native
+cell = LSTM(256)
+rng = np.random.default_rng(0)
+w = {n: rng.standard_normal(s.shape).astype(np.float32) / 16 for n, s in cell.weights(8).items()}
+x, state = rng.standard_normal((1, 300, 8)).astype(np.float32), (np.zeros((1, 256), np.float32),) * 2
+found = []
+for n in "14":
+    os.environ["OSTINATO_THREADS"] = n
+    found.append(native.forward(cell, w, x, state)[0])
+assert np.array_equal(*found)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
+def test_threads_that_share_one_core_do_not_wait_for_ever():
+    done = subprocess.run([sys.executable, "-c", ONE_CORE], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("cell", variants(5), ids=name_of)
 def test_a_retained_graph_gives_the_same_gradients_again(cell):
     c = call(cell, 3)

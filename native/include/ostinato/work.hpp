@@ -1,5 +1,5 @@
-// Everything that the time loop reads and writes, as plain pointers. One `Work` is shared by all threads of a call; each of
-// them runs its own rows, so that nothing is locked and nobody waits.
+// Everything that the time loop reads and writes, as plain pointers. One `Work` is shared by all threads of a call. Each of
+// them runs its own rows, and nobody waits; or, in phases, all of them run their own blocks of units of all rows.
 #pragma once
 #include <cstddef>
 
@@ -47,8 +47,6 @@ struct Tape {
     float* q;        // [tokens, ldc]: what the second phase multiplies
     index ldc;
     float* g;        // [blocks, tokens, sums, W]: gates; the backward pass turns them into slopes of the sums
-    float** h_next;  // [B] where row r writes h
-    float** c_next;  // [B]
     float* h_last;   // [B, ldc] states after the last step of each row; slopes of the states in the backward pass
     float* c_last;   // [B, ldc]
 };
@@ -65,7 +63,6 @@ struct Work {
     float *y;                     // [B, T, H]
     const float *dy;              // [B, T, H]
     float *dx;                    // [B, T, I]
-    float* dx_rows;               // [B, ceil(I / W) · W] room for one step
 };
 
 // User's weights (or their slopes): W [I, gates · H], U [H, gates · H], b and b_rec [gates · H].
@@ -78,6 +75,8 @@ struct Weights {
 struct Facts {
     int gates, sums, x_count, h_count;
     bool has_c, two_phases;
+
+    index phases() const { return two_phases ? 2 : 1; }
 };
 
 // The loops of one cell, compiled for one instruction set.
@@ -86,6 +85,13 @@ struct Loops {
     // Rows [r0, r1) through all steps, and back.
     void (*forward)(const Work&, index r0, index r1);
     void (*backward)(const Work&, index r0, index r1);
+    // Blocks [j0, j1) of all rows through one phase. It reads what all blocks wrote in the phase before. There are
+    // steps · phases of them forward, one more backward; the x part must be computed apart.
+    void (*forward_phase)(const Work&, index phase, index j0, index j1);
+    void (*backward_phase)(const Work&, index phase, index j0, index j1);
+    // Share `part` of `parts` of the slope of x. `room` is for `inputs_room` numbers, of this share alone.
+    void (*inputs)(const Work&, float* room, index part, index parts);
+    index (*inputs_room)(index inputs);
     // Share `part` of `parts` of the slopes of the weights. `sums` is room for `gradient_room` numbers.
     void (*gradients)(const Work&, const Weights<float>& out, float* sums, index part, index parts);
     index (*gradient_room)(index inputs, index units);
