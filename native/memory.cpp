@@ -8,6 +8,11 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(OSTINATO_GUARDS)
+#include <sanitizer/asan_interface.h>
+
+#include <cstring>
+#endif
 
 namespace ostinato {
 namespace {
@@ -27,7 +32,36 @@ Shelf& shelf() {
 
 std::size_t alignment(std::size_t bytes) { return bytes >= page ? page : line; }
 
+// Shuts all of a piece of memory, or opens it.
+void shut(const void* at, std::size_t bytes) {
+#if defined(OSTINATO_GUARDS)
+    __asan_poison_memory_region(at, bytes);
+#endif
+}
+
+void unshut(const void* at, std::size_t bytes) {
+#if defined(OSTINATO_GUARDS)
+    __asan_unpoison_memory_region(at, bytes);
+#endif
+}
+
+void give_back(void* at, std::size_t bytes) {
+    unshut(at, bytes);
+    ::operator delete(at, std::align_val_t(alignment(bytes)));
+}
+
 }  // namespace
+
+void Room::forbid(std::size_t at, std::size_t numbers) const { shut(data() + at, numbers * sizeof(float)); }
+
+// With guards: what nobody has written yet is NaN, and what nobody asked for is shut.
+void Room::open(std::size_t need) const {
+#if defined(OSTINATO_GUARDS)
+    unshut(at_, bytes_);
+    std::memset(at_, 0xff, need);
+    shut(static_cast<char*>(at_) + need, bytes_ - need);
+#endif
+}
 
 Room::Room(std::size_t numbers) {
     const std::size_t need = (numbers ? numbers : 1) * sizeof(float);
@@ -46,6 +80,7 @@ Room::Room(std::size_t numbers) {
             at_ = s.pieces[best].first, bytes_ = s.pieces[best].second;
             s.pieces.erase(s.pieces.begin() + std::ptrdiff_t(best));
             s.bytes -= bytes_;
+            open(need);
             return;
         }
     }
@@ -53,6 +88,7 @@ Room::Room(std::size_t numbers) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (bytes_ >= page) madvise(at_, bytes_, MADV_HUGEPAGE);
 #endif
+    open(need);
 }
 
 Room& Room::operator=(Room&& other) noexcept {
@@ -65,17 +101,18 @@ Room::~Room() {
     if (!at_) return;
     Shelf& s = shelf();
     if (std::unique_lock lock(s.mutex, std::try_to_lock); lock && bytes_ <= keep_bytes) {
+        shut(at_, bytes_);
         s.pieces.emplace_back(at_, bytes_);
         s.bytes += bytes_;
         while (s.bytes > keep_bytes || s.pieces.size() > keep_pieces) {  // the oldest go first
             const auto [old, size] = s.pieces.front();
             s.pieces.erase(s.pieces.begin());
             s.bytes -= size;
-            ::operator delete(old, std::align_val_t(alignment(size)));
+            give_back(old, size);
         }
         return;
     }
-    ::operator delete(at_, std::align_val_t(alignment(bytes_)));
+    give_back(at_, bytes_);
 }
 
 }  // namespace ostinato

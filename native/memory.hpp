@@ -4,6 +4,13 @@
 
 namespace ostinato {
 
+// Numbers to forbid behind each array of a Room: some in a build with AddressSanitizer, none in all others.
+#if defined(OSTINATO_GUARDS)
+constexpr std::ptrdiff_t guard = 16;
+#else
+constexpr std::ptrdiff_t guard = 0;
+#endif
+
 // Numbers aligned to 64 bytes, not initialised.
 class Room {
 public:
@@ -17,7 +24,12 @@ public:
 
     float* data() const { return static_cast<float*>(at_); }
 
+    // Cuts off `numbers` of them from `at` on: reading or writing there is an error that AddressSanitizer sees.
+    void forbid(std::size_t at, std::size_t numbers) const;
+
 private:
+    void open(std::size_t need) const;
+
     void* at_ = nullptr;
     std::size_t bytes_ = 0;
 };

@@ -22,17 +22,24 @@ class Layout {
 public:
     template <class T>
     void add(T*& pointer, index n) {
-        pieces_.push_back({const_cast<float**>(&pointer), size_});
-        size_ += up(n, 16);
+        pieces_.push_back({const_cast<float**>(&pointer), size_, n});
+        size_ += up(n, 16) + guard;
     }
     Room place() const {
         Room room{std::size_t(size_)};
-        for (const auto& [pointer, at] : pieces_) *pointer = room.data() + at;
+        for (const Piece& p : pieces_) {
+            *p.pointer = room.data() + p.at;
+            if (guard > 0) room.forbid(std::size_t(p.at + p.n), std::size_t(up(p.n, 16) - p.n + guard));
+        }
         return room;
     }
 
 private:
-    std::vector<std::pair<float**, index>> pieces_;
+    struct Piece {
+        float** pointer;
+        index at, n;
+    };
+    std::vector<Piece> pieces_;
     index size_ = 0;
 };
 
