@@ -86,14 +86,14 @@ def sequential(folder, *, stateful):
     )
 
 
-def streams(folder, *, cell, memory):
+def streams(folder, *, cell, memory, epochs):
     """Carried states, dropout, shuffling; the cell may be a user's own."""
     x, y = sequences(*([700] if memory == "truncate" else [40, 33, 25, 40, 9, 31]))
     model = tagger(CELLS[cell], rate=0.3)
     feed, sweep = course(model, Streams(x, y, 3, seed=4), None, bptt=10, memory=memory)
     rule = Adam(0.01, global_clipnorm=1.0) if memory == "truncate" else SGD(0.02, momentum=0.9)
     slow = Slow()
-    options = {"objective": OBJECTIVE, "optimizer": rule, "epochs": range(25 if memory == "truncate" else 80),
+    options = {"objective": OBJECTIVE, "optimizer": rule, "epochs": range(epochs),
                "sweep": sweep, "valid": feed, "callbacks": [slow]}  # fmt: skip
     with Checkpoint(folder, settings_of(model, feed, **options), every=EVERY) as run:
         history = train(model, feed, part=run.part("model"), **options)
@@ -117,9 +117,10 @@ def ensemble(folder):
 CONFIGURATIONS = {
     "gru with dropout and early stopping": lambda folder: sequential(folder, stateful=False),
     "stateful lstm": lambda folder: sequential(folder, stateful=True),
-    "own cell in truncated streams": lambda folder: streams(folder, cell="own", memory="truncate"),
-    "gru in windows computed again": lambda folder: streams(folder, cell="gru", memory="recompute"),
+    "own cell in truncated streams": lambda folder: streams(folder, cell="own", memory="truncate", epochs=25),
+    "gru in windows computed again": lambda folder: streams(folder, cell="gru", memory="recompute", epochs=80),
     "ensemble": ensemble,
+    "lstm in truncated streams": lambda folder: streams(folder, cell="lstm", memory="truncate", epochs=8),
 }
 
 

@@ -194,7 +194,16 @@ def describe(value: Any) -> str:
         return repr(value)
     if isinstance(value, (tuple, list)) and all(isinstance(v, _PLAIN) for v in value) and len(value) <= 20:
         return repr(list(value))
+    if _short(value):
+        return repr(value)
     return f"sha256 {fingerprint(value)[:16]}"
+
+
+def _short(value: Any) -> bool:
+    """Whether `value` is plain, or an option object of plain values."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return isinstance(value, _PLAIN)
+    return all(_short(getattr(value, f.name)) for f in fields(value))
 
 
 def _shown(text: str | None) -> str:
@@ -231,7 +240,7 @@ def settings_of(
     epochs: range,
     valid: Any = None,
     callbacks: Iterable[Callback] = (),
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """What makes one call of `train` what it is; the arguments are those of `train`."""
     found: dict[str, Any] = {"seed": stack.noise.seed, "epochs": epochs.stop, "first epoch": epochs.start}
     for i, layer in enumerate(stack.layers, 1):
@@ -242,11 +251,11 @@ def settings_of(
         found["weights that are not trained"] = frozen
     found["loss"] = objective
     found |= {f"optimizer {name}": value for name, value in _arguments(optimizer).items()}
-    found["gradient"] = repr(sweep)
-    found |= _data("data", feed) | _data("validation data", valid)
+    found["gradient"] = sweep
+    found |= _data("data", feed) | {f"validation {name}": value for name, value in _data("data", valid).items()}
     for i, callback in enumerate(callbacks, 1):
         found |= {f"callback {i} {name}": value for name, value in _arguments(callback).items()}
-    return {name: describe(value) for name, value in found.items()}
+    return found
 
 
 def _data(name: str, value: Any) -> dict[str, Any]:
