@@ -143,3 +143,41 @@ class OstinatoWarning(UserWarning):
 
 class DataWarning(OstinatoWarning):
     """The data was treated in a way that the user should know of."""
+
+
+class CheckpointDamaged(OstinatoError, ValueError):
+    """No generation of a checkpoint is whole; the files are as they were."""
+
+    default_code = "checkpoint_damaged"
+
+
+class CheckpointMismatch(OstinatoError, ValueError):
+    """A checkpoint belongs to a run with other options or other data; the message names what differs."""
+
+    default_code = "checkpoint_mismatch"
+
+
+class CheckpointWriteError(OstinatoError, OSError):
+    """A checkpoint cannot be written; the generations that were there are as they were."""
+
+    default_code = "checkpoint_write"
+
+
+class ResumeWarning(OstinatoWarning):
+    """A run goes on under other conditions than it began with, so that its numbers may differ in their last bits."""
+
+
+class InterruptedWarning(OstinatoWarning):
+    """Training was stopped by Ctrl-C; the model is usable and the checkpoint is up to date."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C after its state was saved; the message says how to go on."""
+
+
+class Terminated(SystemExit):
+    """Training was stopped by SIGTERM after its state was saved; `code` is 143, `note` says how to go on."""
+
+    def __init__(self, note: str) -> None:
+        super().__init__(143)
+        self.note = note

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ostinato.errors import OstinatoError
+from ostinato.errors import CheckpointDamaged, Interrupted, OstinatoError, Terminated
 from ostinato.version import __version__
 
 _OWN = {"main", "options"}
@@ -42,7 +42,10 @@ def group(*, debug: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; errors end with one line on stderr and exit code 2, with a trace on --debug only."""
+    """Run the command line; errors end with one line on stderr and exit code 2, with a trace on --debug only.
+
+    A damaged checkpoint ends with 3, Ctrl-C with 130, SIGTERM with 143.
+    """
     debug = "--debug" in sys.argv[1:]
     if debug:
         sys.argv.remove("--debug")
@@ -51,9 +54,13 @@ def main() -> None:
     warnings.showwarning = _warn
     try:
         sys.exit(group.main(prog_name="ostinato", standalone_mode=False))
-    except click.exceptions.Abort:
-        click.echo("ostinato: interrupted", err=True)
+    except click.exceptions.Abort as error:
+        note = str(error.__cause__) if isinstance(error.__cause__, Interrupted) else "interrupted"
+        click.echo(f"ostinato: {note}", err=True)
         sys.exit(130)
+    except Terminated as error:
+        click.echo(f"ostinato: {error.note}", err=True)
+        raise
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -66,7 +73,7 @@ def main() -> None:
             raise
         verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         click.echo(f"ostinato: {_line(str(in_flags(error, verb=verb)))}", err=True)
-        sys.exit(2)
+        sys.exit(3 if isinstance(error, CheckpointDamaged) else 2)
     except OSError as error:
         if debug:
             raise

@@ -110,7 +110,6 @@ class KerasLayer(Layer):
         if self.seed is not None:
             check_seed(self.seed)
         self._trainable = bool(common.get("trainable", True))
-        self._carried: State = ()
 
     @property
     def kind(self) -> str:
@@ -139,20 +138,20 @@ class KerasLayer(Layer):
     def run(self, x: Tensor, *, mask: Tensor | None = None, state: State = ()) -> Out:
         if not self.stateful or state:
             return super().run(x, mask=mask, state=state)
-        if self._carried and len(self._carried[0]) != len(x):
+        if self.kept and len(self.kept[0]) != len(x):
             raise ShapeError(
-                f"a stateful layer must get batches of one size, {len(self._carried[0])} here",
+                f"a stateful layer must get batches of one size, {len(self.kept[0])} here",
                 got=f"{len(x)} rows",
                 where=f"layer {self.name or self.kind!r}",
                 fix="Pass batches of that size, or call reset_states() first.",
             )
-        out = super().run(x, mask=mask, state=self._carried)
-        self._carried = tuple(s.detach() for s in out.state)
+        out = super().run(x, mask=mask, state=self.kept)
+        self.kept = tuple(s.detach() for s in out.state)
         return out
 
     def reset_states(self) -> None:
         """Forget the carried states; the next batch starts from zeros."""
-        self._carried = ()
+        self.kept = ()
 
     reset_state = reset_states
 

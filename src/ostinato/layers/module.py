@@ -28,6 +28,8 @@ class Layer(nn.Module):
         fixed: Names of weights that are 0 for ever: no parameters, not counted, not trained (a missing bias).
         input_shape: Shape of one sample, if this layer is the first of a stack.
         name: Name in summaries and errors; by default the part's, in the field's spelling.
+
+    `kept` is what a stateful layer carries from batch to batch.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Layer(nn.Module):
         self.index = 0
         self.noise: Noise | None = None
         self.built_shape: Shape | None = None
+        self.kept: State = ()
         self.weights = nn.ParameterDict()
         self.charges: list[Tensor] = []
 

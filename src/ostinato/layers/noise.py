@@ -30,15 +30,15 @@ class Noise:
         self.window = 0
         self._layer = 0
         self._draws = 0
-        self._calls = 0
+        self.calls = 0
         self._generators: dict[torch.device, torch.Generator] = {}
 
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Within the block, noise of its own that differs from call to call and leaves that of training as it is."""
         seed, step = self.seed, self.step
-        self._calls += 1
-        self.seed, self.step = seed ^ _APART, self._calls
+        self.calls += 1
+        self.seed, self.step = seed ^ _APART, self.calls
         try:
             yield
         finally:

@@ -22,6 +22,7 @@ from ostinato.models.figures import Figure, figure
 from ostinato.models.inputs import check_rows, check_whole
 from ostinato.models.layered import Layered
 from ostinato.models.objective import objective, resolve_loss
+from ostinato.models.resuming import saved_run
 from ostinato.models.targets import as_target, as_weights, with_classes
 from ostinato.train.optimisers import Optimizer
 from ostinato.train.optimisers import optimizer as named_optimizer
@@ -109,6 +110,8 @@ class Sequential(Layered):
         sample_weight: Any = None,
         initial_epoch: int = 0,
         validation_freq: int = 1,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: float = 30.0,
         **unknown: object,
     ) -> train.History:
         """Train the model.
@@ -127,6 +130,10 @@ class Sequential(Layered):
             sample_weight: Weight of each sample, or of each step, in the loss.
             initial_epoch: Number of epochs already done in an earlier call, which this one then continues exactly.
             validation_freq: Measure the validation data after every so many epochs.
+            checkpoint: Folder in which training is saved while it goes. The same call then goes on where it was
+                stopped, to the last bit, or gives what it gave if it was done. Ctrl-C ends the step, saves, and
+                returns, with a warning.
+            every: Seconds between two saves.
 
         Returns:
             Figures by epoch.
@@ -147,23 +154,29 @@ class Sequential(Layered):
         watching = [Progress(shown)] if (shown := verbosity(verbose)) else []
         if first == 0:
             self._runs += 1
-        seed = self.seed if self._runs < 2 else int(np.random.default_rng([self.seed, self._runs]).integers(2**31))
+        again = self._runs > 1 and checkpoint is None  # a saved run begins as the first one, in whatever process
+        seed = int(np.random.default_rng([self.seed, self._runs]).integers(2**31)) if again else self.seed
         self.noise.seed = seed
         history = train.History()
         self.history = history
+        feed = train.Batches(samples, train.Order(seed, size, shuffle))
+        told: dict[str, Any] = {
+            "objective": objective(compiled.loss, compiled.figures, penalty=self._penalty()),
+            "optimizer": self._optimizer(),
+            "epochs": range(first, last),
+            "valid": None if valid is None else train.Batches(valid, feed.order),
+            "callbacks": [*watching, *asked],
+        }
         try:
-            train.train(
-                self,
-                samples,
-                objective=objective(compiled.loss, compiled.figures, penalty=self._penalty()),
-                optimizer=self._optimizer(),
-                order=train.Order(seed, size, shuffle),
-                epochs=range(first, last),
-                valid=valid,
-                valid_every=check_whole("validation_freq", validation_freq),
-                callbacks=[*watching, *asked],
-                history=history,
-            )
+            with saved_run(self, feed, told, asked, folder=checkpoint, every=every) as part:
+                train.train(
+                    self,
+                    feed,
+                    valid_every=check_whole("validation_freq", validation_freq),
+                    history=history,
+                    part=part,
+                    **told,
+                )
         except NonFiniteLoss as error:
             self.reset_states()
             ends = [c for c in asked if isinstance(c, train.TerminateOnNaN)]

@@ -96,6 +96,9 @@ class Forecast(Task):
             DataError: The data break a rule, or are too short.
             ArgumentError: An option is out of range.
             NonFiniteLoss: Training diverged.
+            CheckpointMismatch: `training.checkpoint` holds a run with other options or data.
+            CheckpointDamaged: What it holds is not whole.
+            Interrupted: Ctrl-C, with a checkpoint: the state is saved, and the same call goes on from there.
         """
         cells, level = self._check()
         panel = read_panel(data, self.columns, cleaning=self.cleaning)
@@ -105,19 +108,20 @@ class Forecast(Task):
         parts: list[Part] = [Recurrent(c, return_sequences=i < len(cells) - 1) for i, c in enumerate(cells)]
         parts.append(Dense(plan.framing.horizon * len(quantile_grid(level))))
         _check_size(parts, plan.framing.length)
-        fit = ForecastFit(panel, plan, tuple(parts), level, self.training, verbose)
-        columns = replace(panel.columns, time_format=self.columns.time_format)
-        reading = Reading(columns, self.cleaning, str(panel.freq))
-        whole = [len(one) for one in panel.series]
-        before = [n - plan.test for n in whole]
-        trained = fit.ensemble(before, label="network")
-        widening, why = fit.calibrate(before, trained, reading)
-        judged = fit.forecaster(trained, before, reading, widening)
-        evaluation = None
-        if plan.test:
-            evaluation = evaluate(judged, panel, test=[plan.test] * len(panel), step=self.windows.step)
-            final = fit.ensemble(whole, label="final network")
-            judged = fit.forecaster(final, whole, reading, widening)
+        with self.training.run(self._settings() | {"data": panel}) as run:
+            fit = ForecastFit(panel, plan, tuple(parts), level, self.training, verbose, run)
+            columns = replace(panel.columns, time_format=self.columns.time_format)
+            reading = Reading(columns, self.cleaning, str(panel.freq))
+            whole = [len(one) for one in panel.series]
+            before = [n - plan.test for n in whole]
+            trained = fit.ensemble(before, label="network")
+            widening, why = fit.calibrate(before, trained, reading)
+            judged = fit.forecaster(trained, before, reading, widening)
+            evaluation = None
+            if plan.test:
+                evaluation = evaluate(judged, panel, test=[plan.test] * len(panel), step=self.windows.step)
+                final = fit.ensemble(whole, label="final network")
+                judged = fit.forecaster(final, whole, reading, widening)
         layer = Layer(parts[0])
         layer.build((plan.framing.length, 1), noise=Noise(0))
         seen = layer.choices(torch.zeros(1, plan.framing.length, 1))
@@ -187,7 +191,8 @@ class Forecast(Task):
         check_whole("step_size", step_size, least=1)
         check_kind("windows", self.windows, Windows)
         windows = replace(self.windows, test=self.horizon + (n_windows - 1) * step_size, step=step_size)
-        model = type(self)(**(self.get_params(deep=False) | {"windows": windows})).fit(data)
+        changed = {"windows": windows, "training": replace(self.training, checkpoint=None)}
+        model = type(self)(**(self.get_params(deep=False) | changed)).fit(data)
         return to_like(model.evaluate().backtest, model.fit_.panel.like)
 
     def score(self, data: Any = None) -> float:
@@ -257,6 +262,15 @@ class Forecast(Task):
         )
         task.forecaster_ = forecaster
         return task
+
+    def _settings(self) -> dict[str, Any]:
+        """What makes a run of `fit` what it is, beside its data."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        groups = {name: own.pop(name) for name in ("training", "windows")}
+        nested = {f.name: getattr(group, f.name) for group in groups.values() for f in fields(group)}
+        nested.pop("checkpoint")
+        nested.pop("every")
+        return own | {"cell": repr(self.cell)} | nested
 
     def _check(self) -> tuple[list[Cell], tuple[float, ...]]:
         check_whole("horizon", self.horizon, least=1)

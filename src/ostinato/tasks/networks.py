@@ -18,6 +18,7 @@ from ostinato.train.history import History
 from ostinato.train.loop import Objective, train
 from ostinato.train.optimisers import Adam
 from ostinato.train.progress import Progress
+from ostinato.train.resume import Checkpoint
 from ostinato.train.stopping import EarlyStopping
 from ostinato.train.truncated import course
 
@@ -49,6 +50,7 @@ def train_member(
     valid: Samples,
     verbose: int = 0,
     label: str = "",
+    run: Checkpoint | None = None,
 ) -> Trained:
     """Train one network.
 
@@ -61,9 +63,12 @@ def train_member(
         number: Which member of the ensemble; decides its seed together with `training.seed`.
         valid: Data that decides when to stop; the weights of the best epoch are kept.
         verbose: As in Keras: 0 nothing, 1 a bar, 2 a line an epoch.
-        label: Put in front of each line of progress.
+        label: Put in front of each line of progress; the network's name in the saved run.
+        run: Where the training is saved while it goes; None for nowhere.
 
     Raises:
+        Interrupted: Ctrl-C; the state is saved.
+        Terminated: SIGTERM; the state is saved.
         NonFiniteLoss: The loss or a weight became NaN or infinite.
     """
     seed = training.seed * 1009 + number
@@ -87,8 +92,11 @@ def train_member(
         epochs=range(training.epochs),
         valid=Batches(valid, order),
         sweep=sweep,
+        part=None if run is None else run.part(label),
         callbacks=callbacks,
     )
+    if run is not None and run.interrupts.caught is not None:
+        run.stop()
     weights: list[Weights] = [
         {key.rpartition(".")[2]: np.array(p.detach().cpu().numpy(), np.float32) for key, p in layer.named_parameters()}
         for layer in stack.layers

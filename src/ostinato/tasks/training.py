@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ostinato.errors import ArgumentError
 from ostinato.tasks.checks import check_number, check_whole
+from ostinato.train.resume import Checkpoint
 from ostinato.train.truncated import MEMORY
 
 MOST_MEMBERS = 1024
@@ -29,8 +34,24 @@ class LongSequences:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """How a run is saved while it goes; see `Training`."""
+
+    checkpoint: str | os.PathLike[str] | None = None
+    every: float = 30.0
+
+    def check(self) -> None:
+        """Raise `ArgumentError` unless all values are in range."""
+        if self.checkpoint is not None and not isinstance(self.checkpoint, (str, os.PathLike)):
+            raise ArgumentError(
+                "checkpoint must be a folder or None", got=f"{self.checkpoint!r:.80}", fix="Pass a folder's path."
+            )
+        check_number("every", self.every)
+
+
 @dataclass(frozen=True)
-class Training(LongSequences):
+class Training(LongSequences, Saving):
     """Options of training; the defaults suit a few hundred to some million windows.
 
     Args:
@@ -45,6 +66,8 @@ class Training(LongSequences):
         bptt: Steps of the windows that a sequence is computed in, which bounds the memory; 0 for whole sequences.
         memory: "truncate" cuts the gradient where windows meet; "store" and "recompute" give the whole gradient, the
             same to the last bit, with every window's intermediate values kept, or computed twice.
+        checkpoint: Folder in which the run is saved while it goes; the same call then goes on where it was stopped.
+        every: Seconds between two saves.
     """
 
     epochs: int = 200
@@ -58,7 +81,8 @@ class Training(LongSequences):
 
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
-        super().check()
+        LongSequences.check(self)
+        Saving.check(self)
         for name in ("epochs", "batch_size", "patience"):
             check_whole(name, getattr(self, name), least=1)
         check_whole("members", self.members, least=0, most=MOST_MEMBERS)
@@ -66,6 +90,16 @@ class Training(LongSequences):
         for name in ("learning_rate", "weight_decay", "clip_norm"):
             check_number(name, getattr(self, name))
 
+    def run(self, settings: Mapping[str, Any]) -> AbstractContextManager[Checkpoint | None]:
+        """The saved run, if there is to be one, as a context.
 
-OF_THE_RUN = frozenset(f.name for f in fields(LongSequences))
+        Args:
+            settings: What makes the run what it is; see `Checkpoint`.
+        """
+        if self.checkpoint is None:
+            return nullcontext()
+        return Checkpoint(self.checkpoint, settings, every=self.every)
+
+
+OF_THE_RUN = frozenset(f.name for owner in (LongSequences, Saving) for f in fields(owner))
 """Options that say how a run goes, not what the model is: model files do not hold them."""

@@ -9,6 +9,7 @@ from ostinato.train.learning_rate import LearningRateScheduler, ReduceLROnPlatea
 from ostinato.train.loop import Objective, measure, predict, train
 from ostinato.train.optimisers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
 from ostinato.train.recording import CSVLogger, HistoryCallback, LambdaCallback, TerminateOnNaN
+from ostinato.train.resume import Checkpoint, Part
 from ostinato.train.stopping import EarlyStopping
 from ostinato.train.streams import Streams
 from ostinato.train.sweeps import Sweep, Tail, Whole, Windowed
@@ -24,6 +25,7 @@ __all__ = [
     "Batches",
     "CSVLogger",
     "Callback",
+    "Checkpoint",
     "Cut",
     "EarlyStopping",
     "Feed",
@@ -35,6 +37,7 @@ __all__ = [
     "Objective",
     "Optimizer",
     "Order",
+    "Part",
     "Piece",
     "RMSprop",
     "ReduceLROnPlateau",

@@ -30,6 +30,13 @@ class Callback:
         """Called before training, with "epochs", "steps" and "verbose"."""
         self.params = params
 
+    def state(self) -> dict[str, Any]:
+        """What has to be saved so that a run can go on: plain values, tensors and arrays in dictionaries and lists."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; called after `on_train_begin`."""
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Called once, before the first epoch."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from typing import Any
 
 from ostinato.errors import ArgumentError
 from ostinato.train.callbacks import Callback, Logs, say
@@ -44,6 +45,12 @@ class ModelCheckpoint(Callback):
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
         self.sign = direction(mode, monitor)
         self.best = math.inf if initial_value_threshold is None else self.sign * initial_value_threshold
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best = state["best"]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 from ostinato.errors import ArgumentError
 from ostinato.train.callbacks import Callback, Logs, say
@@ -77,6 +78,12 @@ class ReduceLROnPlateau(Callback):
         self.sign, self.verbose = direction(mode, monitor), verbose
         self.min_delta, self.cooldown, self.min_lr = abs(min_delta), cooldown, min_lr
         self.best, self._wait, self._pause = math.inf, 0, 0
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best, "wait": self._wait, "pause": self._pause}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best, self._wait, self._pause = state["best"], state["wait"], state["pause"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best, self._wait, self._pause = math.inf, 0, 0

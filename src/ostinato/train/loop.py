@@ -18,6 +18,8 @@ from ostinato.train.feeds import Feed, Piece, as_feed
 from ostinato.train.flat import Flat
 from ostinato.train.history import History
 from ostinato.train.optimisers import Optimizer
+from ostinato.train.resume import Part
+from ostinato.train.snapshots import Scene, Standing
 from ostinato.train.sweeps import Loss, Metric, Objective, States, Sweep, Whole, begin, last_recurrent
 
 __all__ = ["Loss", "Metric", "Objective", "Running", "measure", "predict", "train"]
@@ -64,6 +66,7 @@ def train(
     callbacks: Iterable[Callback] = (),
     history: History | None = None,
     sweep: Sweep = _WHOLE,
+    part: Part | None = None,
 ) -> History:
     """Minimise the loss over `samples`.
 
@@ -82,6 +85,7 @@ def train(
         callbacks: See `Callback`; `stack.stop_training` ends training after an epoch.
         history: Filled as training goes, so that it survives an error; a new one by default.
         sweep: How the gradient of a step is found; at once by default.
+        part: Where the training is saved while it goes, and from where it goes on if it was stopped.
 
     Returns:
         The history, figures by epoch.
@@ -104,56 +108,100 @@ def train(
     most = feed.most()
     stack.stop_training = False
     good = flat.copy()
+    scene = Scene(stack, flat, good, optimizer, hooks.all, history)
+    if part is not None and part.done is not None:
+        scene.put(part.done)
+        return history
     logs: dict[str, float] = {}
     for call in hooks.train_begin:
         call(logs)
-    for epoch in epochs:
-        params["steps"] = feed.steps(epoch)
-        for call in hooks.epoch_begin:
-            call(epoch, {})
-        running = Running(objective)
-        stack.train()
-        carried: States = ()
-        for number, piece in enumerate(feed.pieces(epoch)):
-            for call in hooks.batch_begin:
-                call(number, {})
-            stack.noise.step = epoch * most + number
-            found = sweep.gradient(stack, objective, piece, carried)
-            if not math.isfinite(found.loss):
-                _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=found.loss)
-            if optimizer.closures:
-                optimizer.step(flat, _closure(stack, objective, sweep, flat, piece, carried))
+    at = Standing(epochs.start)
+    if part is not None and part.saved is not None:
+        at = scene.put(part.saved)
+        logs = at.logs
+    interrupted = False
+    with _patient(part):
+        for epoch in range(at.epoch, epochs.stop):
+            if stack.stop_training:
+                break
+            params["steps"] = feed.steps(epoch)
+            running = Running(objective)
+            carried: States = ()
+            if at.step:
+                running.totals, carried = at.totals, at.carried
             else:
-                optimizer.step(flat)
-            if feed.carries:
-                carried = tuple(tuple(s.detach() for s in state) for state in found.states)
-            running.add(found.loss, found.weight, found.figures)
-            if hooks.batch_end:
-                logs = running.means()
-                for call in hooks.batch_end:
-                    call(number, logs)
-        stack.eval()
-        if not flat.intact():
-            raise ArgumentError(
-                "weights must stay where they are while they are trained",
-                got="weights that something moved",
-                where=f"epoch {epoch + 1}",
-                fix="Do not train another model of the same layers, or convert this one, in a callback.",
-            )
-        if not flat.finite():
-            _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=math.nan)
-        good.copy_(flat.data)
-        logs = running.means()
-        if held is not None and (epoch + 1) % valid_every == 0:
-            logs |= {f"val_{name}": v for name, v in measure(stack, held, objective).items()}
-        for call in hooks.epoch_end:
-            call(epoch, logs)
-        history.add(epoch, logs)
-        if stack.stop_training:
-            break
-    for call in hooks.train_end:
-        call(logs)
+                for call in hooks.epoch_begin:
+                    call(epoch, {})
+            stack.train()
+            place: Place | None = None
+            for number, piece in enumerate(feed.pieces(epoch, at.step), at.step):
+                for call in hooks.batch_begin:
+                    call(number, {})
+                stack.noise.step = epoch * most + number
+                found = sweep.gradient(stack, objective, piece, carried)
+                if not math.isfinite(found.loss):
+                    _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=found.loss)
+                if optimizer.closures:
+                    optimizer.step(flat, _closure(stack, objective, sweep, flat, piece, carried))
+                else:
+                    optimizer.step(flat)
+                if feed.carries:
+                    carried = tuple(tuple(s.detach() for s in state) for state in found.states)
+                running.add(found.loss, found.weight, found.figures)
+                place = Place(epoch, number, piece, carried)
+                if hooks.batch_end:
+                    logs = running.means()
+                    for call in hooks.batch_end:
+                        call(number, logs)
+                if part is not None and part.due():
+                    part.save(scene.take(Standing(epoch, number + 1, carried, running.totals, logs)))
+                    if part.stopped:
+                        interrupted = True
+                        break
+            stack.eval()
+            if interrupted:
+                break
+            at = Standing(epoch + 1)
+            if not flat.intact():
+                raise ArgumentError(
+                    "weights must stay where they are while they are trained",
+                    got="weights that something moved",
+                    where=f"epoch {epoch + 1}",
+                    fix="Do not train another model of the same layers, or convert this one, in a callback.",
+                )
+            if not flat.finite():
+                place = place or Place(epoch, 0, next(feed.pieces(epoch)), ())
+                _stop(stack, flat, optimizer, good, place, value=math.nan)
+            good.copy_(flat.data)
+            logs = running.means()
+            if held is not None and (epoch + 1) % valid_every == 0:
+                logs |= {f"val_{name}": v for name, v in measure(stack, held, objective).items()}
+            for call in hooks.epoch_end:
+                call(epoch, logs)
+            history.add(epoch, logs)
+            if part is not None and part.due():
+                part.save(scene.take(Standing(epoch + 1, logs=logs)))
+                if part.stopped:
+                    interrupted = True
+                    break
+        for call in hooks.train_end:
+            call(logs)
+        if part is not None and not interrupted:
+            part.finish(scene.take(Standing(epochs.stop, logs=logs)))
     return history
+
+
+@contextmanager
+def _patient(part: Part | None) -> Iterator[None]:
+    """While the block runs, signals wait for the end of a step."""
+    if part is None:
+        yield
+        return
+    part.watch(on=True)
+    try:
+        yield
+    finally:
+        part.watch(on=False)
 
 
 def _batches_of(order: Order | None) -> Order:

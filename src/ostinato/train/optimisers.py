@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -115,6 +115,16 @@ class Optimizer(ABC):
     def forget(self) -> None:
         """Forget all running means and the number of steps; `bind` starts anew."""
         self.slots, self.iterations = (), 0
+
+    def state(self) -> dict[str, Any]:
+        """Everything that later steps depend on, as plain values and tensors (see `ostinato.train.packing`)."""
+        return {"iterations": self.iterations, "learning_rate": self.learning_rate, "slots": list(self.slots)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave; to be called after `bind`."""
+        self.iterations, self.learning_rate = state["iterations"], state["learning_rate"]
+        for slot, saved in zip(self.slots, state["slots"], strict=True):
+            slot.copy_(saved)
 
     @torch.no_grad()
     def step(self, flat: Flat, closure: Callable[[], float] | None = None) -> None:

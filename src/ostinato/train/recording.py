@@ -28,6 +28,13 @@ class CSVLogger(Callback):
         self.separator, self.append = separator, append
         self._names: list[str] = []
 
+    def state(self) -> dict[str, Any]:
+        return {"text": self.path.read_text(encoding="utf-8") if self.path.exists() else "", "names": self._names}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._names = state["names"]
+        self.path.write_text(state["text"], encoding="utf-8", newline="")
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._names = []
         if self.append and self.path.exists():
@@ -83,6 +90,12 @@ class HistoryCallback(Callback):
     @property
     def history(self) -> dict[str, list[float]]:
         return self._kept.history
+
+    def state(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "history": self.history}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._kept = History(list(state["epoch"]), {name: list(values) for name, values in state["history"].items()})
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._kept = History()

@@ -49,6 +49,19 @@ class EarlyStopping(Callback):
         self._wait = 0
         self._weights: Any = None
 
+    def state(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "stopped_epoch": self.stopped_epoch,
+            "wait": self._wait,
+            "weights": self._weights,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self.stopped_epoch = state["best"], state["best_epoch"], state["stopped_epoch"]
+        self._wait, self._weights = state["wait"], state["weights"]
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best = math.inf if self.baseline is None else self.sign * self.baseline
         self._wait, self.best_epoch, self.stopped_epoch, self._weights = 0, 0, 0, None

@@ -20,6 +20,7 @@ from ostinato.tasks.networks import Trained, n_members, train_member
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
 from ostinato.train.loop import Objective
+from ostinato.train.resume import Checkpoint
 from ostinato.train.windows import WindowSamples
 
 FOLDS = 5
@@ -38,6 +39,7 @@ class ForecastFit:
         level: Levels of the intervals in per cent, falling.
         training: Options.
         verbose: As in `Forecast.fit`.
+        run: Where the trainings are saved while they go; None for nowhere.
     """
 
     panel: Panel
@@ -46,6 +48,7 @@ class ForecastFit:
     level: tuple[float, ...]
     training: Training
     verbose: int
+    run: Checkpoint | None = None
 
     def ensemble(self, stop: Sequence[int], *, label: str) -> tuple[Trained, ...]:
         """Train on each series' steps before `stop`, of which the last `plan.valid` decide when to stop."""
@@ -157,4 +160,5 @@ class ForecastFit:
             valid=valid,
             verbose=self.verbose,
             label=label,
+            run=self.run,
         )
