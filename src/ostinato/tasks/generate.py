@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from ostinato.tasks.base import Task
 from ostinato.tasks.checks import check_cells, check_choice, check_kind
 from ostinato.tasks.generating.evaluation import Evaluation, evaluate
 from ostinato.tasks.generating.facts import facts
-from ostinato.tasks.generating.fitting import Trained, fit_network, streams
+from ostinato.tasks.generating.fitting import Fitted, fit_network, streams
 from ostinato.tasks.generating.network import Network
 from ostinato.tasks.generating.reading import SYMBOLS, Corpus, Reading, opening, read_corpus
 from ostinato.tasks.training import Training
@@ -36,12 +36,12 @@ class Fit(NamedTuple):
 
     Args:
         corpus: The data.
-        trained: The network, with its history.
+        fitted: The network, with its history.
         kernels: The kernel of each cell.
     """
 
     corpus: Corpus
-    trained: Trained
+    fitted: Fitted
     kernels: dict[str, KernelChoice]
 
 
@@ -98,22 +98,27 @@ class Generate(Task):
             DataError: The files break a rule, or are too short.
             ArgumentError: An option is out of range.
             NonFiniteLoss: Training diverged.
+            CheckpointMismatch: `training.checkpoint` holds a run with other options or data.
+            CheckpointDamaged: What it holds is not whole.
+            Interrupted: Ctrl-C, with a checkpoint: the state is saved, and the same call goes on from there.
         """
         cells = self._check()
         corpus = read_corpus(data, symbols=self.symbols, reading=self.reading, seed=self.training.seed)
         before = None if corpus.vocabulary.items else opening(corpus)
         size = corpus.vocabulary.size
-        trained = fit_network(
-            cells, self.network, size,
-            train_on=streams(corpus.train, before, self.training),
-            valid=streams(corpus.valid, before, replace(self.training, batch_size=1)),
-            training=self.training, verbose=verbose,
-        )  # fmt: skip
-        generator = Generator(trained.parts, trained.weights, corpus.vocabulary, before or 0)
+        settings = self._settings() | {"data": [np.concatenate(corpus.train), np.concatenate(corpus.valid)]}
+        with self.training.run(settings) as run:
+            fitted = fit_network(
+                cells, self.network, size,
+                train_on=streams(corpus.train, before, self.training),
+                valid=streams(corpus.valid, before, replace(self.training, batch_size=1)),
+                training=self.training, verbose=verbose, run=run,
+            )  # fmt: skip
+        generator = Generator(fitted.parts, fitted.trained.weights, corpus.vocabulary, before or 0)
         label = type(cells[0]).__name__
         self.generator_ = generator
         self.evaluation_: Evaluation | None = evaluate(generator, corpus, label=label)
-        self.fit_ = Fit(corpus, trained, _kernels(self.network.stack(trained.parts, seed=0)))
+        self.fit_ = Fit(corpus, fitted, _kernels(self.network.stack(fitted.parts, seed=0)))
         return self
 
     def predict(self, data: Any = None) -> Any:
@@ -181,7 +186,7 @@ class Generate(Task):
     def explain_choices(self) -> list[dict[str, str]]:
         """What was chosen and why."""
         fit: Fit = self._fitted("fit_")
-        corpus, trained = fit.corpus, fit.trained
+        corpus, trained = fit.corpus, fit.fitted.trained
         why = "as asked" if self.symbols != "auto" else "music" if corpus.texts is None else "text, nothing else asked"
         rows = [
             ("symbols", f"{corpus.kind}, {corpus.vocabulary.size}", why),
@@ -189,7 +194,7 @@ class Generate(Task):
              "drawn items" if corpus.vocabulary.items else "the end of the text, so that nothing of it is seen before"),
             ("gradient", f"through {self.training.bptt} symbols" if self.training.bptt else "through whole texts",
              "states are carried further" if self.training.bptt else "bptt is 0"),
-            ("epochs", str(trained.best), f"best on the validation part, patience {self.training.patience}"),
+            ("epochs", str(trained.epochs), f"best on the validation part, patience {self.training.patience}"),
         ]  # fmt: skip
         for name, seen in fit.kernels.items():
             reasons = "; ".join(f"{k}: {reason}" for k, reason in seen.reasons.items())
@@ -204,7 +209,7 @@ class Generate(Task):
             command: What the page says about how to make the same model again.
         """
         fit: Fit = self._fitted("fit_")
-        html: str = generate_report(facts(self, fit.corpus, fit.trained, command=command or repr(self)))
+        html: str = generate_report(facts(self, fit.corpus, fit.fitted, command=command or repr(self)))
         if path is not None:
             write(path, html)
         return html
@@ -220,6 +225,15 @@ class Generate(Task):
         task.generator_ = from_bundle(bundle)
         task.evaluation_ = None
         return task
+
+    def _settings(self) -> dict[str, Any]:
+        """What makes a run of `fit` what it is, beside its data."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        groups = [own.pop(name) for name in ("network", "reading", "training")]
+        nested = {f.name: getattr(group, f.name) for group in groups for f in fields(group)}
+        nested.pop("checkpoint")
+        nested.pop("every")
+        return own | {"cell": repr(self.cell)} | nested
 
     def _check(self) -> list[Cell]:
         for name, kind in (("network", Network), ("reading", Reading), ("training", Training)):

@@ -13,14 +13,14 @@ from ostinato.maps.base import Part, Shape, Weights
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
-from ostinato.train.feeds import Batches
+from ostinato.train.feeds import Batches, Feed
 from ostinato.train.history import History
 from ostinato.train.loop import Objective, train
 from ostinato.train.optimisers import Adam
 from ostinato.train.progress import Progress
 from ostinato.train.resume import Checkpoint
 from ostinato.train.stopping import EarlyStopping
-from ostinato.train.truncated import course
+from ostinato.train.truncated import Course, course
 
 STEPS_PER_EPOCH = 100
 _MANY = 1_000
@@ -74,15 +74,44 @@ def train_member(
     seed = training.seed * 1009 + number
     stack = Stack([Layer(part, name=f"layer_{i}") for i, part in enumerate(parts)], seed=seed)
     stack.build(shape)
+    order = Order(seed, training.batch_size, limit=STEPS_PER_EPOCH)
+    feed = course(stack, samples, order, bptt=training.bptt, memory=training.memory)
+    return train_stack(
+        stack, feed, objective=objective, training=training, valid=Batches(valid, order), verbose=verbose, label=label,
+        run=run,
+    )  # fmt: skip
+
+
+def train_stack(
+    stack: Stack,
+    to: Course,
+    *,
+    objective: Objective,
+    training: Training,
+    valid: Feed,
+    verbose: int = 0,
+    label: str = "",
+    run: Checkpoint | None = None,
+) -> Trained:
+    """Train a built stack; arguments and errors as for `train_member`.
+
+    Args:
+        stack: The network.
+        to: What the steps see, and how their gradients are found.
+        objective: What to minimise.
+        training: Options.
+        valid: Data that decides when to stop; the weights of the best epoch are kept.
+        verbose: As in Keras.
+        label: Put in front of each line of progress; the network's name in the saved run.
+        run: Where the training is saved while it goes; None for nowhere.
+    """
     stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
     callbacks: list[Callback] = [stopping]
     if verbose:
         callbacks.append(Progress(verbose, label=label))
-    order = Order(seed, training.batch_size, limit=STEPS_PER_EPOCH)
-    feed, sweep = course(stack, samples, order, bptt=training.bptt, memory=training.memory)
     history = train(
         stack,
-        feed,
+        to.feed,
         objective=objective,
         optimizer=Adam(
             training.learning_rate,
@@ -90,8 +119,8 @@ def train_member(
             global_clipnorm=training.clip_norm or None,
         ),
         epochs=range(training.epochs),
-        valid=Batches(valid, order),
-        sweep=sweep,
+        valid=valid,
+        sweep=to.sweep,
         part=None if run is None else run.part(label),
         callbacks=callbacks,
     )

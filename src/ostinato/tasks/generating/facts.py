@@ -15,7 +15,7 @@ from ostinato.runtime.decode import Sampling
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import expected
 from ostinato.tasks.generating.evaluation import Evaluation
-from ostinato.tasks.generating.fitting import Trained
+from ostinato.tasks.generating.fitting import Fitted
 from ostinato.tasks.generating.reading import Corpus
 from ostinato.tasks.training import Training
 from ostinato.version import __version__
@@ -36,20 +36,20 @@ class FittedTask(Protocol):
         """Rows of "what", "chosen" and "why"."""
 
 
-def facts(task: FittedTask, corpus: Corpus, trained: Trained, *, command: str) -> GenerateReport:
+def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> GenerateReport:
     """Everything that the report of `task` shows.
 
     Args:
         task: A fitted task.
         corpus: What it learned from.
-        trained: Its network and how it was trained.
+        fitted: Its network and how it was trained.
         command: How to make the same model again.
     """
     found = task.evaluation_
     assert found is not None
-    losses = trained.history.history
-    epochs = len(trained.history.epoch)
-    speed = trained.symbols * epochs / max(trained.seconds, 1e-9)
+    losses = fitted.trained.history.history
+    epochs = len(fitted.trained.history.epoch)
+    speed = fitted.symbols * epochs / max(fitted.seconds, 1e-9)
     report: GenerateReport = {
         "title": f"Generator from {corpus.source}",
         "verdict": found.verdict,
@@ -69,12 +69,12 @@ def facts(task: FittedTask, corpus: Corpus, trained: Trained, *, command: str) -
             "epochs": epochs,
             "train_loss": losses["loss"],
             "valid_loss": losses["val_loss"],
-            "best_epoch": trained.best,
+            "best_epoch": fitted.trained.epochs,
         },
-        "pace": f"{trained.seconds:.0f} s in all, {speed:,.0f} symbols a second.".replace(",", "\u202f"),
+        "pace": f"{fitted.seconds:.0f} s in all, {speed:,.0f} symbols a second.".replace(",", "\u202f"),
         "data": _data(corpus),
         "treatments": corpus.treatments,
-        "model": _model(trained, corpus.vocabulary.size),
+        "model": _model(fitted, corpus.vocabulary.size),
         "choices": [{"what": c["what"], "chosen": c["chosen"], "why": c["why"]} for c in task.explain_choices()],
         "notes": _notes(corpus),
     }
@@ -129,10 +129,10 @@ def _data(corpus: Corpus) -> dict[str, str]:
     return {name: value.replace(",", "\u202f") if name != "From" else value for name, value in rows.items()}
 
 
-def _model(trained: Trained, size: int) -> list[Any]:
+def _model(fitted: Fitted, size: int) -> list[Any]:
     shape: tuple[int | None, ...] = (None,)
     rows = []
-    for part, weights in zip(trained.parts, expected(trained.parts, shape), strict=True):
+    for part, weights in zip(fitted.parts, expected(fitted.parts, shape), strict=True):
         shape = part.out_shape(shape)
         cell = getattr(part, "cell", part)
         count = sum(int(np.prod(w.shape)) for w in weights.values())

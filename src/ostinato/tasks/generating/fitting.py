@@ -13,16 +13,13 @@ from torch import Tensor
 from ostinato.cells import Cell
 from ostinato.data.vocabularies.base import Ids
 from ostinato.errors import DataError
-from ostinato.maps.base import Part, Weights
+from ostinato.maps.base import Part
 from ostinato.tasks.generating.network import Network
+from ostinato.tasks.networks import Trained, train_stack
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
-from ostinato.train.callbacks import Callback
-from ostinato.train.history import History
-from ostinato.train.loop import Objective, train
-from ostinato.train.optimisers import Adam
-from ostinato.train.progress import Progress
-from ostinato.train.stopping import EarlyStopping
+from ostinato.train.loop import Objective
+from ostinato.train.resume import Checkpoint
 from ostinato.train.streams import Streams
 from ostinato.train.truncated import course
 
@@ -30,22 +27,18 @@ LEAST_WINDOWS = 4
 """Fewest windows that each row of a batch of continuous text has."""
 
 
-class Trained(NamedTuple):
+class Fitted(NamedTuple):
     """A trained generator's network.
 
     Args:
         parts: Its layers.
-        weights: By layer.
-        history: Loss by epoch, in nats a symbol.
-        best: After how many epochs it was best.
-        seconds: What training took.
+        trained: Their weights, and the loss by epoch in nats a symbol.
+        seconds: What training took, in this process.
         symbols: How many symbols an epoch has.
     """
 
     parts: tuple[Part, ...]
-    weights: list[Weights]
-    history: History
-    best: int
+    trained: Trained
     seconds: float
     symbols: int
 
@@ -97,33 +90,21 @@ def fit_network(
     valid: Streams,
     training: Training,
     verbose: int,
-) -> Trained:
+    run: Checkpoint | None,
+) -> Fitted:
     """Train a network until its validation loss no longer falls; the weights of the best epoch are kept."""
     parts = network.parts(cells, size)
     stack = network.stack(parts, seed=training.seed)
-    stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
-    callbacks: list[Callback] = [stopping]
-    if verbose:
-        callbacks.append(Progress(verbose))
-    feed, sweep = course(stack, train_on, None, bptt=training.bptt, memory=training.memory)
     began = time.monotonic()
-    history = train(
+    trained = train_stack(
         stack,
-        feed,
+        course(stack, train_on, None, bptt=training.bptt, memory=training.memory),
         objective=Objective(cross_entropy),
-        optimizer=Adam(
-            training.learning_rate,
-            weight_decay=training.weight_decay,
-            global_clipnorm=training.clip_norm or None,
-        ),
-        epochs=range(training.epochs),
+        training=training,
         valid=valid,
-        sweep=sweep,
-        callbacks=callbacks,
+        verbose=verbose,
+        label="network",
+        run=run,
     )
-    weights: list[Weights] = [
-        {key.rpartition(".")[2]: np.array(p.detach().cpu().numpy(), np.float32) for key, p in layer.named_parameters()}
-        for layer in stack.layers
-    ]
     symbols = sum(len(x) for x in train_on.inputs)
-    return Trained(parts, weights, history, stopping.best_epoch + 1, time.monotonic() - began, symbols)
+    return Fitted(parts, trained, time.monotonic() - began, symbols)
