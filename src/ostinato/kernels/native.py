@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ostinato.cells.base import Cell
 from ostinato.kernels.base import TORCH, Call, Kernel, States, transformed
+from ostinato.kernels.kept import kept
 from ostinato.runtime import native
 from ostinato.scans.loop import loop
 
@@ -77,9 +78,13 @@ def _names(cell: Cell) -> tuple[str, ...]:
 
 def _run(call: Call, spans: Tensor | None) -> tuple[Tensor, States]:
     names = _names(call.cell)  # a layer's weights may hold more, such as learned start states
-    y, *state = _Loop.apply(  # type: ignore[no-untyped-call]
-        call.cell, spans, call.reverse, names, len(call.state), call.x, *call.state, *(call.w[name] for name in names)
-    )
+    tensors = (call.x, *call.state, *(call.w[name] for name in names))
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        y, *state = _Loop.apply(  # type: ignore[no-untyped-call]
+            call.cell, spans, call.reverse, names, len(call.state), *tensors
+        )
+    else:
+        y, state, _ = _compute(call.cell, spans, reverse=call.reverse, names=names, tensors=tensors, training=False)
     return y, tuple(state)
 
 
@@ -88,12 +93,19 @@ def _address(tensor: Tensor | None) -> int:
 
 
 def _compute(
-    cell: Cell, spans: Tensor | None, *, reverse: bool, x: Tensor, state: States, w: dict[str, Tensor], training: bool
+    cell: Cell, spans: Tensor | None, *, reverse: bool, names: tuple[str, ...], tensors: States, training: bool
 ) -> tuple[Tensor, list[Tensor], Any]:
-    """Outputs, final states, and the run with its tape."""
+    """Outputs, final states, and the run with its tape, from inputs, start states and weights of any strides."""
     _share_threads()
     n = native.threads(torch.get_num_threads())
-    packed = native.packed(cell, x.shape[2], w, _address, native.FORWARD, n)
+    x, *state = (t.contiguous() for t in tensors[: -len(names)])
+    w = dict(zip(names, tensors[-len(names) :], strict=True))
+
+    def pack() -> Any:
+        plain = {name: value.contiguous() for name, value in w.items()}
+        return native.packed(cell, x.shape[2], plain, _address, native.FORWARD, n)
+
+    packed = pack() if training or w["U"].is_contiguous() else kept(cell, w, pack)
     y = x.new_empty((x.shape[0], x.shape[1], cell.units))
     last = [torch.empty_like(s) for s in state]
     run = native.module().Run(
@@ -114,15 +126,11 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: Cell, spans: Tensor | None, reverse: bool, names: tuple[str, ...], n_states: int,  # noqa: FBT001
                 *tensors: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
-        plain = tuple(t.contiguous() for t in tensors)
-        x, state, w = plain[0], plain[1 : 1 + n_states], dict(zip(names, plain[1 + n_states :], strict=True))
-        training = any(ctx.needs_input_grad)
-        y, last, run = _compute(cell, spans, reverse=reverse, x=x, state=state, w=w, training=training)
-        if training:
-            ctx.save_for_backward(*tensors)
-            ctx.facts = cell, spans, reverse, names, n_states
-            ctx.run = run
-            ctx.set_materialize_grads(False)
+        y, last, run = _compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=True)
+        ctx.save_for_backward(*tensors)
+        ctx.facts = cell, spans, reverse, names, n_states
+        ctx.run = run
+        ctx.set_materialize_grads(False)
         return y, *last
 
     @staticmethod
@@ -138,7 +146,7 @@ class _Loop(torch.autograd.Function):
         x, state, w = plain[0], plain[1 : 1 + n_states], dict(zip(names, plain[1 + n_states :], strict=True))
         run = ctx.run
         if run.spent:  # a second backward pass through a retained graph
-            _, _, run = _compute(cell, spans, reverse=reverse, x=x, state=state, w=w, training=True)
+            _, _, run = _compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=True)
         needs = ctx.needs_input_grad[5:]
         n = native.threads(torch.get_num_threads())
         packed = native.packed(
