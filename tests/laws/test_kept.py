@@ -113,7 +113,8 @@ def _torch_optimiser(m: nn.Module, name: str) -> None:
 WRITES = {
     f.__name__[1:]: f
     for f in (
-        _under_no_grad, _through_data, _one_number, _copy, _other_data, _state_dict, _assigned, _numpy, _torch_optimiser,
+        _under_no_grad, _through_data, _one_number, _copy, _other_data, _state_dict, _assigned, _numpy,
+        _torch_optimiser,
     )
 } | {
     "flat_sgd": _optimiser(SGD(0.5).step),

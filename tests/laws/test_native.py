@@ -384,3 +384,30 @@ def test_an_instruction_set_that_is_not_there_is_refused_not_replaced(monkeypatc
         choose(c)
     with pytest.raises(KernelError, match="avx1024"):
         native.why_not(c.cell, c.x.detach().numpy())
+
+
+@pytest.mark.parametrize("part", ["x", "state", "W", "U", "b", "b_rec"])
+@pytest.mark.parametrize("grad", [True, False])
+def test_what_why_not_refuses_is_refused_by_the_kernel_too(part, grad):
+    cell = CELLS["gru_reset_after"](4)
+    for wrong in (torch.float64, torch.float16, "meta"):
+        c = call(cell, 2)
+        if part == "x":
+            c = c._replace(x=c.x.to(wrong))
+        elif part == "state":
+            c = c._replace(state=tuple(s.to(wrong) for s in c.state))
+        else:
+            c = c._replace(w={**c.w, part: c.w[part].to(wrong)})
+        assert NATIVE.why_not(c)
+        with torch.set_grad_enabled(grad), pytest.raises(KernelError, match="float32 on the CPU"):
+            NATIVE.forward(c)
+
+
+def test_masks_and_noise_that_it_cannot_take_are_refused_by_the_kernel_too():
+    c = call(LSTM(4), 2)
+    right = torch.ones(13, 9, dtype=torch.bool)
+    for mask in (right.to(torch.uint8), right.float(), right[:, :8], right[:12], right.to("meta")):
+        with pytest.raises(KernelError, match="bool mask"):
+            NATIVE.forward(c._replace(mask=mask))
+    with pytest.raises(KernelError, match="recurrent dropout"):
+        NATIVE.forward(c._replace(noise=torch.ones(13, 4)))

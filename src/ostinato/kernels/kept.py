@@ -9,7 +9,7 @@ costs a fifth of bringing into order what torch's modules hold, which has to be 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -40,34 +40,34 @@ class _Entry(NamedTuple):
 _ENTRIES: dict[tuple[int, int], _Entry] = {}
 
 
-def kept(cell: Cell, w: Mapping[str, Tensor], pack: Callable[[], Any]) -> Any:
+def kept(cell: Cell, w: Sequence[Tensor], pack: Callable[[], Any]) -> Any:
     """The weights `w`, packed now by `pack` or, if they held exactly these bits then, earlier.
 
     They are kept from the second call on, so that weights that change between calls cost nothing more.
 
     Args:
         cell: The recurrence.
-        w: Its weights, float32 on the CPU, of any strides.
+        w: Its weights W, U, …, float32 on the CPU, of any strides.
         pack: Packs them.
     """
-    U = w["U"]
+    U = w[1]
     owner = U if U._base is None else U._base
-    layout = tuple((v.shape, v.stride()) for v in w.values())
+    layout = tuple((v.shape, v.stride()) for v in w)
     kind = (native.engine(), cell, layout)
     place = (id(owner), U.data_ptr())
     entry = _ENTRIES.get(place)
     if entry is None or entry.owner() is not owner or entry.kind != kind:
-        if all(_dense(v) for v in w.values()):
+        if all(_dense(v) for v in w):
             _keep(place, _Entry(_reference(owner, place), kind))
         return pack()
-    addresses = [v.data_ptr() for v in w.values()]
+    addresses = [v.data_ptr() for v in w]
     if entry.packed is not None:
         if entry.copy.same(addresses):
             return entry.packed
         _keep(place, _Entry(entry.owner, kind))  # they change: look at them anew before copying them again
         return pack()
     # The copy is made first: what another thread writes meanwhile is in the packed weights only, and then found.
-    copy = native.module().Copy([(a, v.numel()) for a, v in zip(addresses, w.values(), strict=True)])
+    copy = native.module().Copy([(a, v.numel()) for a, v in zip(addresses, w, strict=True)])
     packed = pack()
     if copy.same(addresses):
         _keep(place, _Entry(entry.owner, kind, copy, packed))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ostinato.cells.base import Cell
+from ostinato.errors import KernelError
 from ostinato.kernels.base import TORCH, Call, Kernel, States, transformed
 from ostinato.kernels.kept import kept
 from ostinato.runtime import native
@@ -35,21 +36,25 @@ class Native(Kernel):
         x = call.x
         if x.dtype is not torch.float32:
             return f"native code computes in float32, not {str(x.dtype)[6:]}"
-        if x.device.type != "cpu":
+        if not x.is_cpu:
             return f"native code runs on a CPU, not on {x.device.type}"
         if call.noise is not None:
             return "native code has no recurrent dropout"
         if 0 in x.shape:
             return "native code refuses empty batches, sequences and steps"
-        parts = (*(call.w[name] for name in _names(call.cell)), *call.state)
-        if any(p.dtype is not torch.float32 or p.device.type != "cpu" for p in parts):
-            return "weights and start states must be float32 on the CPU like the inputs"
+        for part in (*[call.w[name] for name in names_of(call.cell)], *call.state):
+            if part.dtype is not torch.float32 or not part.is_cpu:
+                return "weights and start states must be float32 on the CPU like the inputs"
         return "torch.compile cannot trace it" if torch.compiler.is_compiling() else transformed()
 
     def forward(self, call: Call) -> tuple[Tensor, States]:
         batch, time, _ = call.x.shape
+        if call.noise is not None:
+            raise refusal("recurrent dropout")
         if call.mask is None:
             return _run(call, None)
+        if call.mask.dtype is not torch.bool or not call.mask.is_cpu or call.mask.shape != call.x.shape[:2]:
+            raise refusal(f"a mask {tuple(call.mask.shape)} of {call.mask.dtype} on {call.mask.device.type}")
         mask = call.mask.contiguous()
         spans = torch.empty(2, batch, dtype=torch.int32)
         kind = native.spans(mask.data_ptr(), batch, time, spans[0].data_ptr(), spans[1].data_ptr())
@@ -72,40 +77,57 @@ def _share_threads() -> bool:
     return any(native.module().share_openmp(str(path)) for path in sorted(libraries))
 
 
-def _names(cell: Cell) -> tuple[str, ...]:
+def names_of(cell: Cell) -> tuple[str, ...]:
     return ("W", "U", "b", *cell.extra())
 
 
+def refusal(got: str) -> KernelError:
+    """What a call gets that never asked `why_not`."""
+    return KernelError(
+        "the compiled kernels must get float32 on the CPU, a bool mask (batch, time) if any, and no recurrent dropout",
+        got=got,
+        fix="Ask why_not() first, or use ostinato.kernels.scan, which does.",
+    )
+
+
 def _run(call: Call, spans: Tensor | None) -> tuple[Tensor, States]:
-    names = _names(call.cell)  # a layer's weights may hold more, such as learned start states
-    tensors = (call.x, *call.state, *(call.w[name] for name in names))
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+    names = names_of(call.cell)  # a layer's weights may hold more, such as learned start states
+    tensors = (call.x, *call.state, *[call.w[name] for name in names])
+    for t in tensors:
+        if t.dtype is not torch.float32 or not t.is_cpu:
+            raise refusal(f"{t.dtype} on {t.device.type}")
+    if torch.is_grad_enabled():
         y, *state = _Loop.apply(  # type: ignore[no-untyped-call]
             call.cell, spans, call.reverse, names, len(call.state), *tensors
         )
     else:
-        y, state, _ = _compute(call.cell, spans, reverse=call.reverse, names=names, tensors=tensors, training=False)
+        y, state, _ = compute(call.cell, spans, reverse=call.reverse, names=names, tensors=tensors, training=False)
     return y, tuple(state)
+
+
+def _pack(cell: Cell, names: tuple[str, ...], w: States, n_threads: int) -> Any:
+    plain = [value.contiguous() for value in w]
+    features = w[0].shape[0]
+    return native.packed(cell, features, dict(zip(names, plain, strict=True)), _address, native.FORWARD, n_threads)
 
 
 def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def _compute(
+def compute(
     cell: Cell, spans: Tensor | None, *, reverse: bool, names: tuple[str, ...], tensors: States, training: bool
 ) -> tuple[Tensor, list[Tensor], Any]:
     """Outputs, final states, and the run with its tape, from inputs, start states and weights of any strides."""
     _share_threads()
     n = native.threads(torch.get_num_threads())
-    x, *state = (t.contiguous() for t in tensors[: -len(names)])
-    w = dict(zip(names, tensors[-len(names) :], strict=True))
-
-    def pack() -> Any:
-        plain = {name: value.contiguous() for name, value in w.items()}
-        return native.packed(cell, x.shape[2], plain, _address, native.FORWARD, n)
-
-    packed = pack() if training or w["U"].is_contiguous() else kept(cell, w, pack)
+    first = len(tensors) - len(names)
+    x, *state = [t.contiguous() for t in tensors[:first]]
+    if training or tensors[first + 1].is_contiguous():  # U
+        packed = _pack(cell, names, tensors[first:], n)
+    else:
+        w = tensors[first:]
+        packed = kept(cell, w, functools.partial(_pack, cell, names, w, n))
     y = x.new_empty((x.shape[0], x.shape[1], cell.units))
     last = [torch.empty_like(s) for s in state]
     run = native.module().Run(
@@ -126,11 +148,13 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: Cell, spans: Tensor | None, reverse: bool, names: tuple[str, ...], n_states: int,  # noqa: FBT001
                 *tensors: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
-        y, last, run = _compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=True)
-        ctx.save_for_backward(*tensors)
-        ctx.facts = cell, spans, reverse, names, n_states
-        ctx.run = run
-        ctx.set_materialize_grads(False)
+        training = any(ctx.needs_input_grad)
+        y, last, run = compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=training)
+        if training:
+            ctx.save_for_backward(*tensors)
+            ctx.facts = cell, spans, reverse, names, n_states
+            ctx.run = run
+            ctx.set_materialize_grads(False)
         return y, *last
 
     @staticmethod
@@ -146,7 +170,7 @@ class _Loop(torch.autograd.Function):
         x, state, w = plain[0], plain[1 : 1 + n_states], dict(zip(names, plain[1 + n_states :], strict=True))
         run = ctx.run
         if run.spent:  # a second backward pass through a retained graph
-            _, _, run = _compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=True)
+            _, _, run = compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=True)
         needs = ctx.needs_input_grad[5:]
         n = native.threads(torch.get_num_threads())
         packed = native.packed(
