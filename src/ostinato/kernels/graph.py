@@ -20,7 +20,7 @@ from ostinato.runtime import native
 from ostinato.scans.loop import loop
 
 _WEIGHTS = "Tensor x, Tensor h, Tensor? c, Tensor W, Tensor U, Tensor b, Tensor? b_rec, Tensor? mask"
-_LIBRARY = torch.library.Library("ostinato", "DEF")
+_LIBRARY: Any = torch.library.Library("ostinato", "DEF")  # type: ignore[no-untyped-call]
 _LIBRARY.define(
     f"scan({_WEIGHTS}, int cell, int units, bool reverse, bool training) -> (Tensor, Tensor, Tensor, Tensor)"
 )

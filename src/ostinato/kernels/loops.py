@@ -55,6 +55,7 @@ def arrange(x: Tensor, mask: Tensor | None) -> Arranged:
 
 
 def names_of(cell: Cell) -> tuple[str, ...]:
+    """Names of the weights that the loops take, in their order."""
     return ("W", "U", "b", *cell.extra())
 
 

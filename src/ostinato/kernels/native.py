@@ -26,7 +26,7 @@ class Native(Kernel):
     rank = 20
 
     def why_not(self, call: Call) -> str | None:
-        reason = _usable()
+        reason: str | None = _usable()
         if reason is not None:
             return reason
         number = native.key(call.cell)
