@@ -18,8 +18,8 @@ struct project {
             for (int g = 0; g < NG; ++g)
                 for (int v = 0; v < C::sums; ++v) sums[m][g][v] = load(w.weights.bias + ((j + g) * C::sums + v) * W);
         product<C::x_first, C::x_count, C::x_count>(sums, w.tape.a + (t.token + r) * w.tape.lda, w.tape.lda, 1,
-                                                    w.weights.x + j * w.inputs * C::x_count * W,
-                                                    w.inputs * C::x_count * W, w.inputs);
+                                                    w.weights.x + j * terms(w.inputs) * C::x_count * W,
+                                                    terms(w.inputs) * C::x_count * W, w.inputs);
         for (int m = 0; m < MR; ++m)
             for (int g = 0; g < NG; ++g) {
                 float* gates = w.tape.g + ((j + g) * w.order.tokens + t.token + r + m) * C::sums * W;
@@ -55,12 +55,12 @@ struct first_phase {
                     for (int m = 0; m < MR; ++m) sums[m][g][v] = b;
                 }
             product<C::x_first, C::x_count, C::x_count>(sums, a, tape.lda, 1,
-                                                        w.weights.x + j * w.inputs * C::x_count * W,
-                                                        w.inputs * C::x_count * W, w.inputs);
+                                                        w.weights.x + j * terms(w.inputs) * C::x_count * W,
+                                                        terms(w.inputs) * C::x_count * W, w.inputs);
         }
         product<C::h_first, C::h_count, C::h_count>(sums, a + tape.h_at, tape.lda, 1,
-                                                    w.weights.h + j * w.units * C::h_count * W,
-                                                    w.units * C::h_count * W, w.units);
+                                                    w.weights.h + j * terms(w.units) * C::h_count * W,
+                                                    terms(w.units) * C::h_count * W, w.units);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
@@ -93,8 +93,8 @@ struct second_phase {
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
             for (int g = 0; g < NG; ++g) sums[m][g][0] = load(gates + g * stride + (m * C::sums + C::q_first) * W);
-        product<0, 1, 1>(sums, tape.q + token * tape.ldc, tape.ldc, 1, w.weights.q + j * w.units * W, w.units * W,
-                         w.units);
+        product<0, 1, 1>(sums, tape.q + token * tape.ldc, tape.ldc, 1, w.weights.q + j * terms(w.units) * W,
+                         terms(w.units) * W, w.units);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8

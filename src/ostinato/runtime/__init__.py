@@ -2,5 +2,6 @@
 
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.models import Network, load
+from ostinato.runtime.precision import Cost, precision_cost
 
-__all__ = ["Forecaster", "Network", "load"]
+__all__ = ["Cost", "Forecaster", "Network", "load", "precision_cost"]

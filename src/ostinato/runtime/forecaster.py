@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from ostinato.data import Cleaning, Columns, Freq, Panel, Series, Table, read_pa
 from ostinato.data.framing import Floats, Frame, Framing
 from ostinato.errors import ArgumentError, DataError, DataWarning
 from ostinato.maps.base import Part, Weights
-from ostinato.runtime.machine import Machine
+from ostinato.runtime.machine import Machine, check_precision
 
 LEAST_LEVEL = 0.01
 """Levels of intervals are at least this far from 0 and from 100 per cent."""
@@ -57,6 +57,8 @@ def check_future(freq: Freq, last: NDArray[Any], horizon: int) -> None:
 class Forecaster:
     """Everything that a forecast needs.
 
+    `precision` is what its recurrent layers multiply in: "float32", or as `at` was asked.
+
     Args:
         parts: The layers of one network.
         members: The weights of each network, fixed from the first forecast on; their quantiles are averaged.
@@ -76,6 +78,21 @@ class Forecaster:
     label: str
     known: Known
     reading: Reading
+    precision: str = field(default="float32", init=False)
+
+    def at(self, precision: str) -> Forecaster:
+        """The same model in another precision, "float32" or "bf16"; `self` if it has it already.
+
+        Raises:
+            ArgumentError: There is no such precision.
+            KernelError: This processor or a layer's cell has no such products.
+        """
+        check_precision(self.parts, precision)
+        if precision == self.precision:
+            return self
+        other = replace(self)
+        object.__setattr__(other, "precision", precision)
+        return other
 
     def answer(self, x: NDArray[np.float32]) -> Floats:
         """Quantiles in the network's unit, rising, `[windows, horizon, quantiles]`, from `x [windows, length, 1]`."""
@@ -93,7 +110,11 @@ class Forecaster:
 
     @cached_property
     def _machines(self) -> tuple[Machine, ...]:
-        return tuple(Machine(self.parts, weights) for weights in self.members)
+        return tuple(Machine(self.parts, weights, precision=self.precision) for weights in self.members)
+
+    def frame(self, windows: Floats, spreads: Floats) -> Frame:
+        """What the networks see of histories; arguments as for `forecast`."""
+        return self.framing.frame(self.framing.into(windows), spreads)
 
     def forecast(self, windows: Floats, spreads: Floats) -> Floats:
         """Quantiles of the values, `[windows, horizon, quantiles]`.
@@ -106,7 +127,7 @@ class Forecaster:
             DataError: `overflow`, a forecast is too large for a number.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            frame: Frame = self.framing.frame(self.framing.into(windows), spreads)
+            frame = self.frame(windows, spreads)
             quantiles = self.framing.forecast(frame, self.answer(frame.x))
         if not np.isfinite(quantiles).all():
             raise DataError(
