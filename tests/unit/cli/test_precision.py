@@ -17,7 +17,7 @@ def test_predict_prints_what_bf16_costs(model, csv):
         assert done.code == 0
         assert done.out == rough.predict(data).csv_text() != plain.predict(data).csv_text()
         assert done.err == f"ostinato: bf16: {precision_cost(plain, data)}\n"
-        largest, rms = map(float, re.findall(r"[\d.e-]+(?=[, ])", done.err.partition("to float32")[2])[:2])
+        largest, rms = map(float, re.findall(r" (\d\S*?),? ", done.err.partition("to float32")[2])[:2])
         assert 0.0 < rms <= largest < 0.1
     assert call("predict", model, csv, "--precision", "float32").err == ""
 
