@@ -3,7 +3,7 @@
 Our float32 kernels, our bf16 kernels and torch's LSTM or GRU cast to bfloat16 (for one step its LSTMCell or GRUCell)
 run side by side in one process, interleaved A B C A B C, at least 15 rounds, minimum and median. Our weights are packed
 once, before. Torch rounds everything to bfloat16, states and outputs too. Torch has no GRU with the reset before the
-product; its own GRU stands beside it. Errors are against float32, in standard deviations of the outputs of 20 steps: the
+product; its own GRU stands beside it. Errors are against float32, in standard deviations of outputs of 20 steps: the
 largest and the root mean square of our bf16, and the root mean square of torch's against its own float32.
 
     python bench/bf16.py [cell ...]
