@@ -65,7 +65,7 @@ class Machine:
 
     def _scan(self, cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
         if self.precision != "float32":
-            _raise_without(native.why_not(cell, x, noise=options.get("noise")))
+            _raise_without(native.why_not(cell, x))
         return with_native(self._packed, cell, w, x, state, **options)
 
     def _packed(self, cell: Cell, w: Weights) -> Prepared:
