@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from ostinato.data import Cleaning, Columns, Freq, Panel, Series, Table, read_pa
 from ostinato.data.framing import Floats, Frame, Framing
 from ostinato.errors import ArgumentError, DataError, DataWarning
 from ostinato.maps.base import Part, Weights
-from ostinato.runtime.machine import Machine, check_precision
+from ostinato.runtime.machine import Machine
 
 LEAST_LEVEL = 0.01
 """Levels of intervals are at least this far from 0 and from 100 per cent."""
@@ -55,9 +55,7 @@ def check_future(freq: Freq, last: NDArray[Any], horizon: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Forecaster:
-    """Everything that a forecast needs.
-
-    `precision` is what its recurrent layers multiply in: "float32", or as `at` was asked.
+    """Everything that a forecast needs. Its recurrent layers multiply in float32 unless `at` was asked for another.
 
     Args:
         parts: The layers of one network.
@@ -78,7 +76,11 @@ class Forecaster:
     label: str
     known: Known
     reading: Reading
-    precision: str = field(default="float32", init=False)
+
+    @property
+    def precision(self) -> str:
+        """What its recurrent layers multiply in, "float32" or "bf16"."""
+        return self._machines[0].precision
 
     def at(self, precision: str) -> Forecaster:
         """The same model in another precision, "float32" or "bf16"; `self` if it has it already.
@@ -87,11 +89,10 @@ class Forecaster:
             ArgumentError: There is no such precision.
             KernelError: This processor or a layer's cell has no such products.
         """
-        check_precision(self.parts, precision)
         if precision == self.precision:
             return self
         other = replace(self)
-        object.__setattr__(other, "precision", precision)
+        other.__dict__["_machines"] = other._made(precision)
         return other
 
     def answer(self, x: NDArray[np.float32]) -> Floats:
@@ -110,7 +111,10 @@ class Forecaster:
 
     @cached_property
     def _machines(self) -> tuple[Machine, ...]:
-        return tuple(Machine(self.parts, weights, precision=self.precision) for weights in self.members)
+        return self._made("float32")
+
+    def _made(self, precision: str) -> tuple[Machine, ...]:
+        return tuple(Machine(self.parts, weights, precision=precision) for weights in self.members)
 
     def frame(self, windows: Floats, spreads: Floats) -> Frame:
         """What the networks see of histories; arguments as for `forecast`."""

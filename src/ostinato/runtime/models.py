@@ -90,7 +90,8 @@ def load(
     if bundle.manifest.task == "sequential":
         return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape), precision)
     if bundle.manifest.task == forecaster_file.TASK:
-        return forecaster_file.from_bundle(bundle).at(precision)
+        forecaster = forecaster_file.from_bundle(bundle)
+        return forecaster if precision == "float32" else forecaster.at(precision)
     raise ModelFileError(
         f"a model must be of task sequential or {forecaster_file.TASK}",
         got=repr(bundle.manifest.task[:80]),
