@@ -63,6 +63,8 @@ NB_MODULE(_native, m) {
         for (const ostinato::Engine* e : ostinato::engines()) names.emplace_back(e->name);
         return names;
     });
+    m.def("bf16_engine", [] { return std::string(ostinato::bf16_engine() ? ostinato::bf16_engine()->name : ""); });
+    m.def("without_bf16", &ostinato::without_bf16);
     m.def("peak", [](const std::string& name) {  // GF/s of one core
         const ostinato::Engine& e = chosen(name);
         const ostinato::index rounds = 2000000;
@@ -70,7 +72,7 @@ NB_MODULE(_native, m) {
         static volatile float result;
         result = e.peak(rounds);
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-        return 2e-9 * double(rounds) * e.accumulators * e.width / took.count();
+        return 2e-9 * double(rounds) * e.accumulators * e.width * e.depth / took.count();
     });
     m.def("share_openmp", [](const std::string& library) { return ostinato::share_openmp(library.c_str()); });
     m.def("spans", [](address mask, ostinato::index batch, ostinato::index time, address start, address length) {

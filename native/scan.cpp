@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "phases.hpp"
@@ -61,14 +62,17 @@ Packed::Packed(const Engine& engine, int cell, index inputs, index units, const 
                int threads)
     : engine(engine), cell(cell), inputs(inputs), units(units) {
     const Facts& f = engine.cells[cell].facts;
-    const index W = engine.width, blocks = up(units, W) / W, outs = up(inputs, W) / W;
+    const index W = engine.width, blocks = up(units, W) / W, outs = up(inputs, W) / W, D = engine.depth;
+    const index I = up(inputs, D) / D, H = up(units, D) / D;
+    if (what != forward && !engine.cells[cell].backward)
+        throw std::invalid_argument("Packed: " + std::string(engine.name) + " computes no slopes");
     Layout layout;
     Panels& p = panels;
     if (what == forward) {
         layout.add(p.bias, blocks * f.sums * W);
-        layout.add(p.x, blocks * inputs * f.x_count * W);
-        layout.add(p.h, blocks * units * f.h_count * W);
-        if (f.two_phases) layout.add(p.q, blocks * units * W);
+        layout.add(p.x, blocks * I * f.x_count * W);
+        layout.add(p.h, blocks * H * f.h_count * W);
+        if (f.two_phases) layout.add(p.q, blocks * H * W);
     } else {
         layout.add(p.ht, blocks * blocks * f.h_count * W * W);
         if (f.two_phases) layout.add(p.qt, blocks * blocks * W * W);
@@ -182,6 +186,7 @@ Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Resu
     : shape(shape), engine_(weights.engine) {
     const Loops& loops = engine_.cells[shape.cell];
     const Facts& f = loops.facts;
+    if (training && !loops.backward) throw std::invalid_argument("Run: " + std::string(engine_.name) + " computes no slopes");
     const index W = engine_.width, B = shape.batch, H = shape.units;
     Work& w = work_;
     w.inputs = shape.inputs, w.units = H, w.blocks = up(H, W) / W, w.training = training;

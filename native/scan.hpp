@@ -8,9 +8,13 @@
 
 namespace ostinato {
 
-// The best engine for this processor, or the one with that name; null if this processor or this build lacks it.
-const Engine* engine(const char* name = nullptr);
+// The engine with that name; null if this processor or this build lacks it.
+const Engine* engine(const char* name);
+// Those that compute in float32 alone, best first.
 std::vector<const Engine*> engines();
+// The one that multiplies in bf16, for inference; null if there is none, for the reason `without_bf16`.
+const Engine* bf16_engine();
+const char* without_bf16();
 
 struct Shape {
     int cell;

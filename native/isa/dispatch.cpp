@@ -14,6 +14,11 @@ namespace avx2 {
 extern const Engine engine;
 }
 #endif
+#if defined(OSTINATO_BF16)
+namespace avx512_bf16 {
+extern const Engine engine;
+}
+#endif
 namespace baseline {
 extern const Engine engine;
 }
@@ -31,10 +36,29 @@ std::vector<const Engine*> engines() {
     return all;
 }
 
+const Engine* bf16_engine() {
+#if defined(OSTINATO_BF16)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512bf16") && engines()[0] == &avx512::engine) return &avx512_bf16::engine;
+#endif
+    return nullptr;
+}
+
+const char* without_bf16() {
+#if defined(OSTINATO_BF16)
+    return "this processor has no bf16 products (AVX512-BF16)";
+#elif defined(OSTINATO_X86)
+    return "the compiler of this build does not know bf16 products (AVX512-BF16)";
+#else
+    return "there are bf16 products for x86 processors only (AVX512-BF16)";
+#endif
+}
+
 const Engine* engine(const char* name) {
     for (const Engine* e : engines())
-        if (!name || !*name || std::strcmp(name, e->name) == 0) return e;
-    return nullptr;
+        if (std::strcmp(name, e->name) == 0) return e;
+    const Engine* const pairs = bf16_engine();
+    return pairs && std::strcmp(name, pairs->name) == 0 ? pairs : nullptr;
 }
 
 }  // namespace ostinato

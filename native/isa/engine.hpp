@@ -2,6 +2,7 @@
 #include "../simd/functions.hpp"
 #include "../loops/memory.hpp"
 #include "../product.hpp"
+#include "../tiles.hpp"
 #include "../cells/gru.hpp"
 #include "../cells/gru_reset_after.hpp"
 #include "../cells/lstm.hpp"

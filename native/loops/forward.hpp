@@ -46,8 +46,8 @@ struct project {
                 for (int m = 0; m < MR; ++m) sums[m][g][v] = b;
             }
         product<C::x_first, C::x_count, C::x_count>(sums, t.x + k * t.stride, t.stride, 1,
-                                                    w.weights.x + j * w.inputs * C::x_count * W,
-                                                    w.inputs * C::x_count * W, w.inputs);
+                                                    w.weights.x + j * terms(w.inputs) * C::x_count * W,
+                                                    terms(w.inputs) * C::x_count * W, w.inputs);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
@@ -86,12 +86,12 @@ struct first_phase {
                     for (int m = 0; m < MR; ++m) sums[m][g][v] = b;
                 }
             product<C::x_first, C::x_count, C::x_count>(sums, a, tape.lda, 1,
-                                                        w.weights.x + j * w.inputs * C::x_count * W,
-                                                        w.inputs * C::x_count * W, w.inputs);
+                                                        w.weights.x + j * terms(w.inputs) * C::x_count * W,
+                                                        terms(w.inputs) * C::x_count * W, w.inputs);
         }
         product<C::h_first, C::h_count, C::h_count>(sums, a + tape.h_at, tape.lda, 1,
-                                                    w.weights.h + j * w.units * C::h_count * W,
-                                                    w.units * C::h_count * W, w.units);
+                                                    w.weights.h + j * terms(w.units) * C::h_count * W,
+                                                    terms(w.units) * C::h_count * W, w.units);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
@@ -124,8 +124,8 @@ struct second_phase {
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
             for (int g = 0; g < NG; ++g) sums[m][g][0] = load(gates + g * stride + (m * C::sums + C::q_first) * W);
-        product<0, 1, 1>(sums, tape.q + token * tape.ldc, tape.ldc, 1, w.weights.q + j * w.units * W, w.units * W,
-                         w.units);
+        product<0, 1, 1>(sums, tape.q + token * tape.ldc, tape.ldc, 1, w.weights.q + j * terms(w.units) * W,
+                         terms(w.units) * W, w.units);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8

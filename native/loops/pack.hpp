@@ -1,15 +1,15 @@
 // The user's weights into the order in which the products read them, zeros where a block is not full.
 #pragma once
 
-// [rows, gates · H] to [blocks, rows, Count, W].
+// [rows, gates · H] to [blocks, terms(rows), Count, W].
 template <class C, int First, int Count>
 void pack_rows(float* to, const float* from, index rows, index units, index part, index parts) {
     const index blocks = blocks_of(units), wide = C::x_count * units;
     for (index j = blocks * part / parts; j < blocks * (part + 1) / parts; ++j)
-        for (index k = 0; k < rows; ++k)
+        for (index k = 0; k < terms(rows); ++k)
             for (int v = 0; v < Count; ++v)
-                store(to + ((j * rows + k) * Count + v) * W,
-                      load_part(from + k * wide + C::from[First + v] * units + j * W, units - j * W));
+                store(to + ((j * terms(rows) + k) * Count + v) * W,
+                      term(from + C::from[First + v] * units + j * W, k, rows, wide, units - j * W));
 }
 
 // [rows, gates · H] to [ceil(rows / W), blocks, Count, W, W]: the last axis counts rows.

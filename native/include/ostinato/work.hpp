@@ -28,7 +28,8 @@ struct Order {
     index at(index s, index r) const { return start[r] + (reverse ? length[r] - 1 - s : s); }
 };
 
-// Weights in the order in which the products read them; W is the width of a register, blocks are W units.
+// Weights in the order in which the products read them; W is the width of a register, blocks are W units. With pairs of
+// bf16, I and H count pairs, and each place holds one.
 struct Panels {
     const float* bias;   // [blocks, sums, W]
     const float* x;      // [blocks, I, x_count, W]
@@ -79,7 +80,7 @@ struct Facts {
     index phases() const { return two_phases ? 2 : 1; }
 };
 
-// The loops of one cell, compiled for one instruction set.
+// The loops of one cell, compiled for one instruction set. An engine for inference alone has no loops backward (null).
 struct Loops {
     Facts facts;
     // Rows [r0, r1) through all steps, and back.
@@ -104,7 +105,8 @@ struct Engine {
     int width;           // W
     int accumulators;    // registers that a product sums in
     const Loops* cells;  // in the order of enum Cell
-    float (*peak)(index rounds);  // accumulators · W multiply-adds a round, on registers only
+    float (*peak)(index rounds);  // accumulators · W · depth multiply-adds a round, on registers only
+    int depth = 1;       // numbers that a place of a register multiplies at once: 1 of float32, 2 of bf16
 };
 
 enum Cell { rnn_tanh = 0, rnn_relu, lstm_cell, gru_cell, gru_reset_after_cell, n_cells };

@@ -1,4 +1,4 @@
-"""`ostinato doctor`: what is installed, and which kernel computes each cell."""
+"""`ostinato doctor`: what is installed, which kernel computes each cell, and whether bf16 is there."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def command() -> None:
     reason = native.available()
     found = f"compiled, instruction set {native.engine()}" if reason is None else f"none: {reason}"
     click.echo(f"  {'native code':12}{found}")
+    missing = native.without_bf16()
+    click.echo(f"  {'bf16':12}{'there, for inference on request' if missing is None else f'none: {missing}'}")
     click.echo(f"  {'threads':12}{native.threads(os.cpu_count() or 1)} at most")
     click.echo("kernels in training" if importlib.util.find_spec("torch") else "kernels of the runtime")
     for name, (kernel, why) in _choices().items():

@@ -3,5 +3,6 @@
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.models import Network, load
+from ostinato.runtime.precision import Cost, precision_cost
 
-__all__ = ["Forecaster", "Generator", "Network", "load"]
+__all__ = ["Cost", "Forecaster", "Generator", "Network", "load", "precision_cost"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +55,7 @@ def check_future(freq: Freq, last: NDArray[Any], horizon: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Forecaster:
-    """Everything that a forecast needs.
+    """Everything that a forecast needs. Its recurrent layers multiply in float32 unless `at` was asked for another.
 
     Args:
         parts: The layers of one network.
@@ -77,6 +77,24 @@ class Forecaster:
     known: Known
     reading: Reading
 
+    @property
+    def precision(self) -> str:
+        """What its recurrent layers multiply in, "float32" or "bf16"."""
+        return self._machines[0].precision
+
+    def at(self, precision: str) -> Forecaster:
+        """The same model in another precision, "float32" or "bf16"; `self` if it has it already.
+
+        Raises:
+            ArgumentError: There is no such precision.
+            KernelError: This processor or a layer's cell has no such products.
+        """
+        if precision == self.precision:
+            return self
+        other = replace(self)
+        other.__dict__["_machines"] = other._made(precision)
+        return other
+
     def answer(self, x: NDArray[np.float32]) -> Floats:
         """Quantiles in the network's unit, rising, `[windows, horizon, quantiles]`, from `x [windows, length, 1]`."""
         n_quantiles = 2 * len(self.level) + 1
@@ -93,7 +111,14 @@ class Forecaster:
 
     @cached_property
     def _machines(self) -> tuple[Machine, ...]:
-        return tuple(Machine(self.parts, weights) for weights in self.members)
+        return self._made("float32")
+
+    def _made(self, precision: str) -> tuple[Machine, ...]:
+        return tuple(Machine(self.parts, weights, precision=precision) for weights in self.members)
+
+    def frame(self, windows: Floats, spreads: Floats) -> Frame:
+        """What the networks see of histories; arguments as for `forecast`."""
+        return self.framing.frame(self.framing.into(windows), spreads)
 
     def forecast(self, windows: Floats, spreads: Floats) -> Floats:
         """Quantiles of the values, `[windows, horizon, quantiles]`.
@@ -106,7 +131,7 @@ class Forecaster:
             DataError: `overflow`, a forecast is too large for a number.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            frame: Frame = self.framing.frame(self.framing.into(windows), spreads)
+            frame = self.frame(windows, spreads)
             quantiles = self.framing.forecast(frame, self.answer(frame.x))
         if not np.isfinite(quantiles).all():
             raise DataError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -78,6 +78,24 @@ class Generator:
     @cached_property
     def _machine(self) -> Machine:
         return Machine(self.parts, self.weights)
+
+    @property
+    def precision(self) -> str:
+        """What recurrent layers multiply in: "float32" or "bf16"."""
+        return self._machine.precision
+
+    def at(self, precision: str) -> Generator:
+        """The same model in another precision; `self` if it has it already.
+
+        Raises:
+            ArgumentError: There is no such precision.
+            KernelError: This processor or a layer's cell has no such products.
+        """
+        if precision == self.precision:
+            return self
+        other = replace(self)
+        other.__dict__["_machine"] = Machine(self.parts, self.weights, precision=precision)
+        return other
 
     @property
     def first(self) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ostinato.cells.base import Cell
+from ostinato.errors import KernelError
 from ostinato.maps.base import Array, Context, Part, Shape, State, Weight, Weights
+from ostinato.runtime import native
 from ostinato.runtime.arrays import NUMPY, with_native
 from ostinato.runtime.native import Prepared
 
@@ -31,10 +35,15 @@ class Machine:
     Args:
         parts: The layers, first one first.
         weights: One mapping a layer. Arrays that something may still write to are copied.
+        precision: What recurrent layers multiply in, see `ostinato.runtime.native.Prepared`; all else is float32.
+
+    Raises:
+        KernelError: `precision` is "bf16", and this processor or a layer's cell has no such products.
     """
 
-    def __init__(self, parts: Sequence[Part], weights: Sequence[Weights]) -> None:
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[Part], weights: Sequence[Weights], *, precision: str = "float32") -> None:
+        check_precision(parts, precision)
+        self.parts, self.precision = tuple(parts), precision
         self.weights = tuple({name: _fixed(value) for name, value in w.items()} for w in weights)
         self._own = {id(value) for w in self.weights for value in w.values()}
         self._prepared: dict[tuple[int, ...], Prepared] = {}
@@ -52,9 +61,11 @@ class Machine:
         return x, tuple(final)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Machine, (self.parts, self.weights)
+        return partial(Machine, precision=self.precision), (self.parts, self.weights)
 
     def _scan(self, cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
+        if self.precision != "float32":
+            _raise_without(native.why_not(cell, x))
         return with_native(self._packed, cell, w, x, state, **options)
 
     def _packed(self, cell: Cell, w: Weights) -> Prepared:
@@ -62,10 +73,38 @@ class Machine:
         key = (id(cell), *map(id, w.values()))
         found = self._prepared.get(key)
         if found is None:
-            found = Prepared(cell, w)
+            found = Prepared(cell, w, precision=self.precision)
             if self._own.issuperset(key[1:]):
                 self._prepared[key] = found
         return found
+
+
+def check_precision(parts: Iterable[Part], precision: str) -> None:
+    """Raise unless every recurrent layer of `parts` can compute in `precision` here.
+
+    Raises:
+        ArgumentError: It is no precision.
+        KernelError: It is "bf16", and this processor or a layer's cell has no such products.
+    """
+    native.check_precision(precision)
+    if precision != "float32":
+        for cell in _cells(parts):
+            number = native.key(cell)
+            _raise_without(number if isinstance(number, str) else None)
+
+
+def _raise_without(reason: str | None) -> None:
+    if reason is not None:
+        raise KernelError(
+            "every recurrent layer must have native code to compute in bf16", got=reason, fix="Use precision='float32'."
+        )
+
+
+def _cells(parts: Iterable[Part]) -> Iterator[Cell]:
+    for part in parts:
+        inner = [getattr(part, f.name) for f in fields(part)]  # type: ignore[arg-type]
+        yield from (value for value in inner if isinstance(value, Cell))
+        yield from _cells(value for value in inner if isinstance(value, Part))
 
 
 def _fixed(value: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.errors import ModelFileError, ShapeError
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.runtime import bundle as files
-from ostinato.runtime import forecaster_file, generator_file
+from ostinato.runtime import forecaster_file, generator_file, native
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
-from ostinato.runtime.machine import Machine
+from ostinato.runtime.machine import Machine, check_precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +27,23 @@ class Network:
         parts: Its layers.
         weights: Their weights, fixed from the first prediction on.
         input_shape: Shape of one sample, None for an open length.
+        precision: What recurrent layers multiply in, "float32" or "bf16"; all else is float32.
+
+    Raises:
+        KernelError: `precision` is "bf16", and this processor or a layer's cell has no such products.
     """
 
     parts: tuple[Part, ...]
     weights: Sequence[Weights]
     input_shape: Shape
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_precision(self.parts, self.precision)
+
+    def at(self, precision: str) -> Network:
+        """The same model in another precision; `self` if it has it already."""
+        return self if precision == self.precision else replace(self, precision=precision)
 
     def predict(self, x: ArrayLike, *, mask: ArrayLike | None = None) -> NDArray[np.float32]:
         """The outputs for `x [batch, *input_shape]`; `mask [batch, time]` is True for real steps.
@@ -55,26 +67,35 @@ class Network:
 
     @cached_property
     def _machine(self) -> Machine:
-        return Machine(self.parts, self.weights)
+        return Machine(self.parts, self.weights, precision=self.precision)
 
 
-def load(path: str | os.PathLike[str], *, sha256: str | None = None) -> Network | Forecaster | Generator:
+def load(
+    path: str | os.PathLike[str], *, sha256: str | None = None, precision: str = "float32"
+) -> Network | Forecaster | Generator:
     """Load a model file for prediction.
 
     Args:
         path: The file.
         sha256: Digest of the whole file, in hex; another file is refused.
+        precision: What recurrent layers multiply in. "bf16" rounds weights, inputs and h to 8 significant bits there;
+            `precision_cost` says what that does to the outputs. All else stays float32.
 
     Raises:
         ModelFileError: The file is refused; `code` says why, see `ostinato.runtime.bundle`.
+        ArgumentError: There is no such precision.
+        KernelError: `precision` is "bf16", and this processor or a layer's cell has no such products.
     """
+    native.check_precision(precision)
     bundle = files.load(path, sha256=sha256)
     if bundle.manifest.task == "sequential":
-        return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape))
+        return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape), precision)
     if bundle.manifest.task == forecaster_file.TASK:
-        return forecaster_file.from_bundle(bundle)
+        forecaster = forecaster_file.from_bundle(bundle)
+        return forecaster if precision == "float32" else forecaster.at(precision)
     if bundle.manifest.task == generator_file.TASK:
-        return generator_file.from_bundle(bundle)
+        generator = generator_file.from_bundle(bundle)
+        return generator if precision == "float32" else generator.at(precision)
     raise ModelFileError(
         f"a model must be of task sequential, {forecaster_file.TASK} or {generator_file.TASK}",
         got=repr(bundle.manifest.task[:80]),

@@ -25,6 +25,9 @@ FORWARD, BACKWARD, BACKWARD_INPUTS = range(3)
 ALL, SOME, HOLES = range(3)
 """Kinds of masks; see `native/spans.hpp`."""
 
+PRECISIONS = ("float32", "bf16")
+"""What the products of a saved model may be computed in; sums, gates and states are float32 in both."""
+
 
 @functools.cache
 def _load() -> ModuleType | str:
@@ -89,6 +92,36 @@ def engine() -> str:
     if name is None:
         raise KernelError("the compiled kernels must be there", got=str(reason), fix="Call `available()` first.")
     return name
+
+
+def without_bf16() -> str | None:
+    """None if products of bf16 can be computed here, else the reason, in words that begin with a lower-case letter.
+
+    OSTINATO_ISA limits the processor: with less than its best instruction set there are no bf16 products either.
+    """
+    reason = available()
+    if reason is not None:
+        return reason
+    wanted, best = os.environ.get("OSTINATO_ISA", ""), module().engines()[0]
+    if wanted not in ("", best):
+        return f"OSTINATO_ISA={wanted} has no bf16 products"
+    return None if module().bf16_engine() else str(module().without_bf16())
+
+
+def check_precision(precision: str) -> None:
+    """Raise unless products can be computed in `precision` here.
+
+    Raises:
+        ArgumentError: It is none of `PRECISIONS`.
+        KernelError: It is "bf16", which this processor, this build or OSTINATO_ISA does not have.
+    """
+    if precision not in PRECISIONS:
+        raise ArgumentError(
+            f"precision must be one of {', '.join(PRECISIONS)}", got=repr(precision), fix="Pass one of them."
+        )
+    reason = without_bf16() if precision == "bf16" else None
+    if reason is not None:
+        raise KernelError("bf16 products must be there", got=reason, fix="Use precision='float32'.")
 
 
 def threads(default: int) -> int:
@@ -158,12 +191,18 @@ class Prepared:
     Args:
         cell: The recurrence.
         w: Its weights; later changes of these arrays have no effect.
+        precision: "float32", or "bf16": weights, inputs and h are rounded to 8 significant bits where they are
+            multiplied; biases, sums, gates and states stay float32.
+
+    Raises:
+        KernelError: There is no such precision here; see `check_precision`.
+        ArgumentError: There is no such precision.
     """
 
-    def __init__(self, cell: Cell, w: Weights) -> None:
-        self.cell, self.features = cell, int(w["W"].shape[0])
+    def __init__(self, cell: Cell, w: Weights, *, precision: str = "float32") -> None:
+        self.cell, self.features, self.precision = cell, int(w["W"].shape[0]), precision
         plain = {name: _plain(value, value.shape) for name, value in w.items()}
-        self._packed = packed(cell, self.features, plain, _address, FORWARD, threads(1))
+        self._packed = packed(cell, self.features, plain, _address, FORWARD, threads(1), precision)
 
     def forward(
         self, x: Array, state: State, *, mask: Array | None = None, reverse: bool = False
@@ -257,7 +296,9 @@ def _second(items: Any) -> Any:
     return items[1] if len(items) > 1 else None
 
 
-def packed(cell: Cell, features: int, w: Weights, address: Any, what: int, n_threads: int) -> Any:
+def packed(
+    cell: Cell, features: int, w: Weights, address: Any, what: int, n_threads: int, precision: str = "float32"
+) -> Any:
     """The cell's weights in the order of the compiled loops.
 
     Args:
@@ -267,9 +308,17 @@ def packed(cell: Cell, features: int, w: Weights, address: Any, what: int, n_thr
         address: Gives the address of an array's first number.
         what: FORWARD, BACKWARD or BACKWARD_INPUTS.
         n_threads: As for the run.
+        precision: As for `Prepared`; "bf16" is for FORWARD alone, and its runs keep no tape.
+
+    Raises:
+        KernelError: There is no such precision here, or it has no slopes.
     """
+    check_precision(precision)
+    if precision != "float32" and what != FORWARD:
+        raise KernelError("training must be in float32", got=precision, fix="Use bf16 for inference only.")
     return module().Packed(
-        engine(), key(cell), features, cell.units, address(w["W"]), address(w["U"]), address(w["b"]),
+        engine() if precision == "float32" else module().bf16_engine(),
+        key(cell), features, cell.units, address(w["W"]), address(w["U"]), address(w["b"]),
         address(w.get("b_rec")), what, n_threads,
     )  # fmt: skip
 

@@ -48,7 +48,9 @@ class Stream:
                 got=reason,
                 fix="Predict whole sequences, or train a network of forward layers.",
             )
-        self.machine = Machine([_all_steps(part) for part in machine.parts], machine.weights)
+        parts = [_all_steps(part) for part in machine.parts]
+        same = all(one == other for one, other in zip(parts, machine.parts, strict=True))
+        self.machine = machine if same else Machine(parts, machine.weights, precision=machine.precision)
         self.batch = batch
         self.states: tuple[State, ...] = ()
 
