@@ -18,7 +18,7 @@ struct at_step {
     }
     float* c_to(index r) const {
         const Tape& t = w.tape;
-        return (r < more ? t.c + (next + r) * t.ldc : t.c_last + r * t.ldc);
+        return r < more ? t.c + (next + r) * t.ldc : t.c_last + r * t.ldc;
     }
 };
 

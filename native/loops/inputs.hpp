@@ -1,7 +1,7 @@
 // Slopes of x: one product over all tokens, some tokens at a time.
 #pragma once
 
-constexpr index together = 64;  // tokens
+constexpr index together = 32;  // tokens
 
 inline index inputs_room(index inputs) { return together * blocks_of(inputs) * W; }
 
