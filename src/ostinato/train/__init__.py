@@ -3,14 +3,27 @@
 from ostinato.train.batches import Arrays, Batch, Order, Samples
 from ostinato.train.callbacks import Callback
 from ostinato.train.checkpoint import ModelCheckpoint
+from ostinato.train.closure import Closure
 from ostinato.train.history import History
 from ostinato.train.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from ostinato.train.loop import Objective, measure, predict, train
-from ostinato.train.optimisers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
+from ostinato.train.optimisers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, HessianFree, Optimizer, RMSprop
+from ostinato.train.range_test import RangeTest, lr_find
 from ostinato.train.recording import CSVLogger, HistoryCallback, LambdaCallback, TerminateOnNaN
+from ostinato.train.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    OneCycle,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+    Schedule,
+    WarmUp,
+)
 from ostinato.train.stopping import EarlyStopping
 
 __all__ = [
+    "LBFGS",
     "OPTIMIZERS",
     "SGD",
     "Adam",
@@ -19,19 +32,31 @@ __all__ = [
     "Batch",
     "CSVLogger",
     "Callback",
+    "Closure",
+    "CosineDecay",
     "EarlyStopping",
+    "ExponentialDecay",
+    "HessianFree",
     "History",
     "HistoryCallback",
+    "InverseTimeDecay",
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "Objective",
+    "OneCycle",
     "Optimizer",
     "Order",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
     "RMSprop",
+    "RangeTest",
     "ReduceLROnPlateau",
     "Samples",
+    "Schedule",
     "TerminateOnNaN",
+    "WarmUp",
+    "lr_find",
     "measure",
     "predict",
     "train",

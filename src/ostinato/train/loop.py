@@ -14,6 +14,7 @@ from ostinato.errors import ArgumentError, NonFiniteLoss
 from ostinato.layers.stack import Stack
 from ostinato.train.batches import Batch, Order, Samples
 from ostinato.train.callbacks import Callback, Callbacks
+from ostinato.train.closure import Closure
 from ostinato.train.flat import Flat
 from ostinato.train.history import History
 from ostinato.train.optimisers import Optimizer
@@ -33,12 +34,14 @@ class Objective(NamedTuple):
         metrics: Figures by name.
         penalty: Added to the loss of each step, for regularised weights; None for none.
         finish: What an epoch's quotient becomes, by metric name (a square root for the RMSE); unchanged by default.
+        curvature: A loss with the second derivative that Hessian-free uses; None for that of `loss`.
     """
 
     loss: Loss
     metrics: Mapping[str, Metric] = {}
     penalty: Callable[[], Tensor] | None = None
     finish: Mapping[str, Callable[[float], float]] = {}
+    curvature: Loss | None = None
 
 
 class Running:
@@ -120,6 +123,7 @@ def train(
     for epoch in epochs:
         for call in hooks.epoch_begin:
             call(epoch, {})
+        optimizer.resume(flat)
         running = Running(objective)
         stack.train()
         for number, index in enumerate(order.epoch(len(samples), epoch)):
@@ -135,7 +139,7 @@ def train(
             value = loss.item()
             if not math.isfinite(value):
                 _stop(stack, flat, optimizer, good, batch, at=(epoch, number, index), value=value)
-            optimizer.step(flat)
+            optimizer.step(flat, _closure(stack, flat, objective, batch) if optimizer.closures else None)
             running.add(value, weight, y, batch, mask)
             if hooks.batch_end:
                 logs = running.means()
@@ -151,6 +155,7 @@ def train(
             )
         if not flat.finite():
             _stop(stack, flat, optimizer, good, batch, at=(epoch, number, index), value=math.nan)
+        optimizer.finalize(flat)
         good.copy_(flat.data)
         logs = running.means()
         if valid is not None and (epoch + 1) % valid_every == 0:
@@ -163,6 +168,12 @@ def train(
     for call in hooks.train_end:
         call(logs)
     return history
+
+
+def _closure(stack: Stack, flat: Flat, objective: Objective, batch: Batch) -> Closure:
+    return Closure(
+        stack, flat, batch, objective.loss, penalty=objective.penalty, curvature=objective.curvature
+    )
 
 
 @torch.no_grad()
