@@ -45,7 +45,9 @@ def adding(n: int, steps: int, seed: int) -> Arrays:
     a, b = r.integers(0, steps // 2, n), r.integers(steps // 2, steps, n)
     marks[rows, a] = marks[rows, b] = 1.0
     x = np.stack([values, marks], -1).astype(np.float32)
-    return Arrays(torch.from_numpy(x), torch.from_numpy((values[rows, a] + values[rows, b])[:, None].astype(np.float32)))
+    return Arrays(
+        torch.from_numpy(x), torch.from_numpy((values[rows, a] + values[rows, b])[:, None].astype(np.float32))
+    )
 
 
 def order(n: int, steps: int, seed: int) -> Arrays:

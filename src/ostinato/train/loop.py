@@ -171,9 +171,7 @@ def train(
 
 
 def _closure(stack: Stack, flat: Flat, objective: Objective, batch: Batch) -> Closure:
-    return Closure(
-        stack, flat, batch, objective.loss, penalty=objective.penalty, curvature=objective.curvature
-    )
+    return Closure(stack, flat, batch, objective.loss, penalty=objective.penalty, curvature=objective.curvature)
 
 
 @torch.no_grad()

@@ -27,8 +27,8 @@ class RangeTest(NamedTuple):
         learning_rates: The rate of each step, growing by the same factor.
         losses: The loss before each step.
         smoothed: Its running mean, from which the suggestion is read.
-        suggestion: The rate where the smoothed loss falls steepest, before its lowest point; a good rate for Adam, and
-            a peak for `OneCycle`.
+        suggestion: A tenth of the rate at the lowest smoothed loss: there the loss still falls, with room before it
+            explodes. A good rate for Adam, and a peak for `OneCycle`.
     """
 
     learning_rates: list[float]
@@ -62,10 +62,10 @@ def lr_find(
     last: float = 1.0,
     steps: int = 100,
 ) -> RangeTest:
-    """Train for some steps while the learning rate grows, and see where the loss falls steepest.
+    """Train for some steps while the learning rate grows, and see how far the loss falls.
 
-    It ends early when the running mean is four times its lowest value, or not finite. Weights come back bit for bit; the
-    optimiser is not touched: the test runs with a fresh one of the same settings.
+    It ends early when the running mean is four times its lowest value, or not finite. Weights come back bit for bit;
+    the optimiser is not touched: the test runs with a fresh one of the same settings.
 
     Args:
         stack: A built stack.
@@ -129,11 +129,11 @@ def lr_find(
         flat.grad.zero_()
         stack.noise.step = noise
         stack.train(training)
-    return RangeTest(rates, losses, smoothed, _steepest(rates, smoothed))
+    return RangeTest(rates, losses, smoothed, _suggest(rates, smoothed))
 
 
-def _steepest(rates: list[float], smoothed: list[float]) -> float:
-    """The rate of the steepest fall, up to the lowest point."""
+def _suggest(rates: list[float], smoothed: list[float]) -> float:
+    """A tenth of the rate at the lowest point."""
     lowest = int(np.argmin(smoothed)) if smoothed else 0
     if lowest < 2:
         raise ArgumentError(
@@ -141,5 +141,4 @@ def _steepest(rates: list[float], smoothed: list[float]) -> float:
             got="a loss that rose from the first rate on" if smoothed else "a loss that is not finite",
             fix="Pass a smaller first, or look at the data and the loss.",
         )
-    slopes = np.gradient(np.array(smoothed[: lowest + 1]), np.log(rates[: lowest + 1]))
-    return rates[int(np.argmin(slopes))]
+    return rates[lowest] / 10.0
