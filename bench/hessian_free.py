@@ -2,10 +2,10 @@
 
 A tanh network of 50 units learns (a) the adding problem (Hochreiter & Schmidhuber 1997): the sum of two marked numbers,
 anywhere in each half of the sequence; (b) temporal order: which of two symbols stood at two places among distractors,
-four classes; and an LSTM of 32 units learns the longest adding problem. Both see the same training data and are measured
-on the same unseen sequences when their processor time is over (time of the process on one thread, so that other load does
-not count). Adam: batches of 50, gradients shortened to norm 1, the best of three learning rates on the first seed.
-Hessian-free: batches of 500, curvature on half of them, the same settings everywhere.
+four classes; and an LSTM of 32 units learns the longest adding problem. Both see the same training data and are
+measured on the same unseen sequences when their processor time is over (time of the process on one thread, so that
+other load does not count). Adam: batches of 50, gradients shortened to norm 1, the best of three learning rates on the
+first seed. Hessian-free: batches of 500, curvature on half of them, the same settings everywhere.
 
     python bench/hessian_free.py
 """

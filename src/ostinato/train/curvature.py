@@ -19,7 +19,7 @@ from ostinato.train.flat import Flat
 
 
 class Curvature:
-    """G = Jᵀ H J: J is the derivative of the outputs by the weights, H the second derivative of the loss by the outputs.
+    """G = Jᵀ H J: J is the derivative of the outputs by the weights, H the second one of the loss by the outputs.
 
     J v is a forward-mode derivative through the formula of each cell; Jᵀ u is the backward pass of the kernel that
     training uses. H is positive for a loss that is convex in the outputs, and so is G.
@@ -106,7 +106,7 @@ class Curvature:
         _prepare()
         with forward_ad.dual_level(), force("reference"), outputs() as hidden:
             duals = {
-                name: forward_ad.make_dual(p.detach(), part)
+                name: forward_ad.make_dual(p.detach(), part)  # type: ignore[no-untyped-call]
                 for name, p, part in zip(self._names, self.flat.parameters, self._split(v), strict=True)
             }
             y = functional_call(self._run, duals, self._inputs)
@@ -128,7 +128,7 @@ class Curvature:
 
     def _split(self, v: Tensor) -> list[Tensor]:
         sizes = [p.numel() for p in self.flat.parameters]
-        return [part.view(p.shape) for p, part in zip(self.flat.parameters, v.split(sizes), strict=True)]
+        return [part.view(p.shape) for p, part in zip(self.flat.parameters, torch.split(v, sizes), strict=True)]
 
     def _flatten(self, parts: Sequence[Tensor | None]) -> Tensor:
         return torch.cat(
@@ -160,5 +160,5 @@ def _prepare() -> None:
 
 
 def _tangent(value: Tensor) -> Tensor:
-    tangent: Tensor | None = forward_ad.unpack_dual(value).tangent
+    tangent: Tensor | None = forward_ad.unpack_dual(value).tangent  # type: ignore[no-untyped-call]
     return torch.zeros_like(value) if tangent is None else tangent

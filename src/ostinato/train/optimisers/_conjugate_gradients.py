@@ -35,8 +35,8 @@ def conjugate_gradients(
 ) -> Course:
     """Minimise xᵀAx / 2 - bᵀx (Hestenes & Stiefel 1952).
 
-    It ends when the last k = max(10, i / 10) of i iterations lowered the value by less than k · tolerance of it (Martens
-    2010, section 4.4), when the residual is nothing beside b, or when A shows no positive curvature.
+    It ends when the last k = max(10, i / 10) of i iterations lowered the value by less than k · tolerance of it
+    (Martens 2010, section 4.4), when the residual is nothing beside b, or when A shows no positive curvature.
 
     Args:
         product: A x.

@@ -55,7 +55,7 @@ class FirstOrder(Optimizer):
         self.global_clipnorm = limits.pop("global_clipnorm", None)
         self.clipvalue = limits.pop("clipvalue", None)
         self.gradient_accumulation_steps = limits.pop("gradient_accumulation_steps", None)
-        super().__init__(learning_rate, **limits)
+        super().__init__(learning_rate, **limits)  # type: ignore[misc]  # what is left are `Averages`
         check_size("weight_decay", self.weight_decay)
         for name in ("clipnorm", "global_clipnorm", "clipvalue"):
             limit = getattr(self, name)

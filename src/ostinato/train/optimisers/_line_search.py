@@ -77,7 +77,7 @@ def _between(evaluate: Callable[[float], Point], start: Point, low: Point, high:
 
 
 def _cubic(a: Point, b: Point) -> float:
-    """Where the cubic through both points with their slopes is lowest, kept off the ends; the middle if there is none."""
+    """Where the cubic through both points with their slopes is lowest, kept off the ends, or the middle."""
     middle, width = 0.5 * (a.at + b.at), abs(b.at - a.at)
     if not math.isfinite(b.loss):
         return a.at + 0.1 * (b.at - a.at)

@@ -88,7 +88,7 @@ class LBFGS(Optimizer):
 
 
 def _direction(g: Tensor, steps: Tensor, changes: Tensor, count: int) -> Tensor:
-    """-H g by the two loops of Nocedal & Wright 2006, algorithm 7.4; the last `count` rows are used, the newest last."""
+    """-H g by the two loops of Nocedal & Wright 2006, algorithm 7.4, from the last `count` rows, the newest last."""
     q = -g
     rows = range(len(steps) - count, len(steps))
     weights = {}

@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step, one schedule a file; names and arguments are Keras' where it has them."""
+"""The learning rate as a function of the step, one a file; names and arguments are Keras' where it has them."""
 
 from ostinato.train.schedules.base import Schedule
 from ostinato.train.schedules.cosine_decay import CosineDecay

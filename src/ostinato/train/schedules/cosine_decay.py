@@ -1,4 +1,4 @@
-"""Half a wave down, after a warm-up."""
+"""Half a wave down, after a warm-up (Loshchilov & Hutter 2017)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ostinato.train.schedules.base import Schedule, check_rates, check_steps
 
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """peak · (alpha + (1 - alpha) (1 + cos(π k / decay_steps)) / 2), k steps after the warm-up (Loshchilov & Hutter 2017).
+    """peak · (alpha + (1 - alpha) (1 + cos(π k / decay_steps)) / 2), k steps after the warm-up.
 
     Args:
         initial_learning_rate: The first rate; the peak, too, if there is no warm-up.

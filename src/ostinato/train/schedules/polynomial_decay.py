@@ -37,4 +37,5 @@ class PolynomialDecay(Schedule):
         if self.cycle:
             total *= max(1, math.ceil(step / total))
         left = 1.0 - min(step, total) / total
-        return (self.initial_learning_rate - self.end_learning_rate) * left**self.power + self.end_learning_rate
+        span = self.initial_learning_rate - self.end_learning_rate
+        return float(span * left**self.power + self.end_learning_rate)
