@@ -248,3 +248,15 @@ def test_bad_settings_are_refused(options):
     rule.bind(flat)
     with pytest.raises(ArgumentError, match="data of its step"):
         rule.step(flat)
+
+
+def test_the_last_step_is_where_the_next_one_begins():
+    x, y = _sums()
+    model = _lstm(HessianFree(cg_iterations=3, preconditioner=0))
+    first = torch.cat([torch.from_numpy(w).reshape(-1) for w in model.get_weights()])
+    model.fit(x, y, batch_size="full", epochs=1, verbose=0)
+    moved = torch.cat([torch.from_numpy(w).reshape(-1) for w in model.get_weights()]) - first
+    last = model.optimizer.own[0]
+    share = float(moved @ last) / float(last @ last)
+    assert 0.0 < share <= 1.0 + 1e-4
+    torch.testing.assert_close(moved, share * last, rtol=1e-3, atol=1e-5)

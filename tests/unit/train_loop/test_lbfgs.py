@@ -93,12 +93,14 @@ LINES = {
     "near": (lambda t: (500.0 * t - 1.0) ** 2, lambda t: 1000.0 * (500.0 * t - 1.0)),
     "wavy": (lambda t: -t / (1 + t**2) + 0.01 * np.sin(30 * t),
              lambda t: -(1 - t**2) / (1 + t**2) ** 2 + 0.3 * np.cos(30 * t)),
+    "rough": (lambda t: 0.1 * (t - 1) ** 2 + 0.632 * np.sin(27.208 * t + 1.253) / 27.208,
+              lambda t: 0.2 * (t - 1) + 0.632 * np.cos(27.208 * t + 1.253)),
     "not a number": (lambda t: np.inf if t > 0.3 else (t - 0.2) ** 2, lambda t: np.nan if t > 0.3 else 2 * (t - 0.2)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LINES)
-@pytest.mark.parametrize("first", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("first", [1e-3, 1.0, 58.675, 1e3])
 def test_the_line_search_meets_the_wolfe_conditions(name, first):
     f, df = LINES[name]
     start = Point(0.0, float(f(0.0)), float(df(0.0)), torch.zeros(1))
