@@ -26,9 +26,14 @@ DATA = struct.pack("<9f", *range(9))
 DENSE = {"name": "d", "kind": "dense", "config": {"units": 3, "activation": "tanh", "use_bias": True}}
 CELL = {
     "run": {
-        "return_sequences": False, "reverse": False, "start": "zeros", "dropout": 0.0, "recurrent_dropout": 0.0,
-        "weight_drop": 0.0, "zoneout": 0.0,
-    },  # fmt: skip
+        "return_sequences": False,
+        "reverse": False,
+        "start": "zeros",
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+        "weight_drop": 0.0,
+        "zoneout": 0.0,
+    },
     "kind": "lstm",
     "config": {"units": 3, "activation": "tanh", "recurrent_activation": "sigmoid", "unit_forget_bias": True},
 }

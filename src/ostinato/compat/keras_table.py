@@ -17,7 +17,7 @@ from ostinato.losses import named
 from ostinato.models import figures
 from ostinato.models.loading import load_model
 from ostinato.models.sequential import Sequential
-from ostinato.train import optimisers
+from ostinato.train import optimisers, schedules
 from ostinato.version import __version__
 
 Names = MappingProxyType[str, Any]
@@ -71,6 +71,7 @@ _CALLBACKS = {
     )
 } | {"History": train.HistoryCallback}
 _OPTIMIZERS = {cls.__name__: cls for cls in optimisers.OPTIMIZERS.values()} | {"Optimizer": optimisers.Optimizer}
+_SCHEDULES = {cls.__name__: cls for cls in schedules.SCHEDULES.values()} | {"LearningRateSchedule": schedules.Schedule}
 _LOSSES: dict[str, Any] = {
     name: getattr(named, name)
     for name in (
@@ -129,6 +130,7 @@ _KERAS: dict[str, dict[str, Any]] = {
     "models": _MODELS,
     "callbacks": _CALLBACKS,
     "optimizers": _OPTIMIZERS,
+    "optimizers.schedules": _SCHEDULES,
     "losses": _LOSSES,
     "metrics": _METRICS,
     "initializers": _INITIALIZERS,

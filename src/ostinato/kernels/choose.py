@@ -23,6 +23,7 @@ KERNELS = MappingProxyType(
 """All kernels by name, best first."""
 
 _FORCED: ContextVar[str | None] = ContextVar("ostinato_kernel", default=None)
+_OUTPUTS: ContextVar[list[Tensor] | None] = ContextVar("ostinato_outputs", default=None)
 
 
 _forced_anywhere: str | None = None
@@ -54,6 +55,17 @@ def force(name: str) -> Iterator[None]:
     finally:
         _forced_anywhere = before
         _FORCED.reset(token)
+
+
+@contextmanager
+def outputs() -> Iterator[list[Tensor]]:
+    """In the block the list gets the outputs `[batch, time, units]` of every recurrent layer, in order."""
+    found: list[Tensor] = []
+    token = _OUTPUTS.set(found)
+    try:
+        yield found
+    finally:
+        _OUTPUTS.reset(token)
 
 
 def choose(call: Call) -> Choice:
@@ -95,7 +107,11 @@ def scan(
     """Run `cell` along time with the best kernel; arguments as in `ostinato.scans.loop.loop`."""
     call = Call(cell, w, x, state, mask, reverse, noise, zone)
     check(call)
-    return KERNELS[choose(call).kernel].forward(call)
+    result = KERNELS[choose(call).kernel].forward(call)
+    heard = _OUTPUTS.get()
+    if heard is not None:
+        heard.append(result[0])
+    return result
 
 
 def watched(context: Context, seen: dict[str, Choice]) -> Context:

@@ -26,12 +26,15 @@ class Loss:
         function: (output, target) to one value per sample and step.
         target: "numbers", "shares" (in [0, 1]), "one_hot" or "classes" (whole numbers, one axis less than the output).
         plain: Whether the name alone says everything, so that a model file can hold it.
+        expected: For a loss of probabilities: the same as a function of (output, probabilities that the target is drawn
+            from), whose second derivative is the one to expect, and that of the scores before softmax or sigmoid.
     """
 
     name: str
     function: Function
     target: str = "numbers"
     plain: bool = True
+    expected: Function | None = None
 
     def __call__(self, y_true: Any, y_pred: Any) -> Tensor:
         """One value per sample and step; target first, as Keras users call a loss. Nothing is broadcast."""
@@ -119,7 +122,8 @@ def BinaryCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.
             return torch.nn.functional.binary_cross_entropy_with_logits(y, t, reduction="none").mean(-1)
         return labels.binary_crossentropy(y, t)
 
-    return Loss("binary_crossentropy", binary_crossentropy, "shares", plain=not from_logits and s == 0.0)
+    expected = None if from_logits else labels.binary_crossentropy
+    return Loss("binary_crossentropy", binary_crossentropy, "shares", not from_logits and s == 0.0, expected)
 
 
 def CategoricalCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.0) -> Loss:  # noqa: N802
@@ -130,7 +134,8 @@ def CategoricalCrossentropy(*, from_logits: bool = False, label_smoothing: float
         t = target * (1.0 - s) + s / y.shape[-1]
         return -(t * y.log_softmax(-1)).sum(-1) if from_logits else labels.categorical_crossentropy(y, t)
 
-    return Loss("categorical_crossentropy", categorical_crossentropy, "one_hot", plain=not from_logits and s == 0.0)
+    expected = None if from_logits else labels.categorical_crossentropy
+    return Loss("categorical_crossentropy", categorical_crossentropy, "one_hot", not from_logits and s == 0.0, expected)
 
 
 def SparseCategoricalCrossentropy(*, from_logits: bool = False) -> Loss:  # noqa: N802
@@ -145,7 +150,9 @@ def SparseCategoricalCrossentropy(*, from_logits: bool = False) -> Loss:  # noqa
             return -y.log_softmax(-1).gather(-1, target.long()[..., None])[..., 0]
         return labels.sparse_categorical_crossentropy(y, target)
 
-    return Loss("sparse_categorical_crossentropy", sparse_categorical_crossentropy, "classes", plain=not from_logits)
+    expected = None if from_logits else labels.categorical_crossentropy
+    name = "sparse_categorical_crossentropy"
+    return Loss(name, sparse_categorical_crossentropy, "classes", not from_logits, expected)
 
 
 def _check_smoothing(share: float) -> float:
@@ -160,9 +167,16 @@ _TARGETS = {
     "sparse_categorical_crossentropy": "classes",
 }
 
+_EXPECTED = {
+    "binary_crossentropy": labels.binary_crossentropy,
+    "categorical_crossentropy": labels.categorical_crossentropy,
+    "sparse_categorical_crossentropy": labels.categorical_crossentropy,
+    "kl_divergence": labels.kl_divergence,
+}
+
 BY_NAME = MappingProxyType(
     {
-        name: Loss(name, function, _TARGETS.get(name, "numbers"))
+        name: Loss(name, function, _TARGETS.get(name, "numbers"), expected=_EXPECTED.get(name))
         for name, function in (*points.FUNCTIONS.items(), *labels.FUNCTIONS.items())
     }
 )

@@ -12,11 +12,12 @@ from ostinato.layers.keras_base import Weighing
 from ostinato.layers.keras_from_part import from_part
 from ostinato.layers.regularisers import L1L2
 from ostinato.models.arguments import refuse_unknown
-from ostinato.models.saving import Extras, fill, setting_names
+from ostinato.models.saving import RATE, Extras, fill, setting_names
 from ostinato.models.sequential import Sequential
 from ostinato.runtime.bundle import load
 from ostinato.runtime.manifest import Settings
-from ostinato.train.optimisers import OPTIMIZERS
+from ostinato.train.optimisers import OPTIMIZERS, Averages
+from ostinato.train.schedules import from_settings
 
 
 def load_model(path: str | os.PathLike[str], *, compile: bool = True, **unknown: object) -> Sequential:
@@ -76,18 +77,27 @@ def _weighing(extras: Extras, number: int) -> Weighing:
     return Weighing({}, penalties, [key.removeprefix(own) for key in extras.fixed if key.startswith(own)])
 
 
+_LATER = {f"optimizer_{name}" for name in (*Averages.__annotations__, "gradient_accumulation_steps")}
+"""Settings that older files do not have; they are off there."""
+
+
 def _compile(model: Sequential, compiled: Settings) -> None:
     if not compiled:
         return
     cls = OPTIMIZERS[str(compiled["optimizer"])]
     names = setting_names(cls)
     expected = {"loss", "metrics", "optimizer", *(f"optimizer_{name}" for name in names)}
-    if set(compiled) != expected:
+    given = {key.partition("/")[0] for key in compiled}
+    if not expected - _LATER <= given <= expected:
         raise ArgumentError(
             f"compiled must be exactly {', '.join(sorted(expected))}",
             got=", ".join(sorted(compiled)),
             fix="Save again.",
         )
-    settings: Any = {name: compiled[f"optimizer_{name}"] for name in names}
+    rate = f"optimizer_{RATE}"
+    settings: Any = {name: compiled[f"optimizer_{name}"] for name in names if f"optimizer_{name}" in compiled}
+    settings[RATE] = from_settings(
+        {key[len(rate) + 1 :]: value for key, value in compiled.items() if key.partition("/")[0] == rate}
+    )
     metrics: Any = compiled["metrics"]
     model.compile(optimizer=cls(**settings), loss=str(compiled["loss"]), metrics=metrics)

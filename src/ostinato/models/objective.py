@@ -49,7 +49,13 @@ def objective(loss: Loss, figures: Sequence[Figure], *, penalty: Callable[[], Te
     """
 
     def mean(y: Tensor, batch: Batch, mask: Tensor | None) -> tuple[Tensor, float]:
-        values = loss.function(y, batch.target)
+        return weighed(loss.function(y, batch.target), y, batch, mask)
+
+    def curvature(y: Tensor, batch: Batch, mask: Tensor | None) -> tuple[Tensor, float]:
+        assert loss.expected is not None
+        return weighed(loss.expected(y, y.detach()), y, batch, mask)
+
+    def weighed(values: Tensor, y: Tensor, batch: Batch, mask: Tensor | None) -> tuple[Tensor, float]:
         if mask is None and batch.weight is None:
             return values.mean(), float(max(values.numel(), len(y) if values.ndim == 0 else 0))
         needed = max(0 if mask is None else mask.ndim, 0 if batch.weight is None else batch.weight.ndim)
@@ -73,6 +79,7 @@ def objective(loss: Loss, figures: Sequence[Figure], *, penalty: Callable[[], Te
         {f.name: total(f) for f in figures},
         penalty,
         {f.name: f.finish for f in figures if f.finish is not None},
+        None if loss.expected is None else curvature,
     )
 
 

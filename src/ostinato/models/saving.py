@@ -18,7 +18,8 @@ from ostinato.maps.base import Shape
 from ostinato.models.figures import Figure
 from ostinato.runtime.bundle import Bundle, load, save
 from ostinato.runtime.manifest import FORMAT, Manifest, Settings, to_spec
-from ostinato.train.optimisers import OPTIMIZERS, Limits, Optimizer
+from ostinato.train.optimisers import OPTIMIZERS, Averages, Limits, Optimizer
+from ostinato.train.schedules import to_settings
 from ostinato.version import __version__
 
 
@@ -159,17 +160,27 @@ def _compiled(model: Savable) -> Settings:
     if not loss.plain or not all(f.plain for f in figures):
         return {}
     kind = next((name for name, cls in OPTIMIZERS.items() if type(optimizer) is cls), None)
-    if kind is None:
+    if kind is None or optimizer is None:
         return {}
+    rate = to_settings(optimizer.schedule or optimizer.learning_rate)
+    if rate is None:
+        return {}
+    others = [name for name in setting_names(OPTIMIZERS[kind]) if name != RATE]
     return {
         "loss": loss.name,
         "metrics": [f.name for f in figures],
         "optimizer": kind,
-        **{f"optimizer_{name}": getattr(optimizer, name) for name in setting_names(OPTIMIZERS[kind])},
+        **{f"optimizer_{RATE}/{key}".rstrip("/"): value for key, value in rate.items()},
+        **{f"optimizer_{name}": getattr(optimizer, name) for name in others},
     }
+
+
+RATE = "learning_rate"
+"""The setting that may be a schedule, with settings of its own behind a slash."""
 
 
 def setting_names(cls: type[Optimizer]) -> list[str]:
     """Names of the numbers and switches that an optimiser is made with."""
-    own = [name for name in inspect.signature(cls).parameters if name != "limits"]
-    return list(dict.fromkeys([*own, *Limits.__annotations__]))
+    shared = {"limits": Limits.__annotations__, "averages": Averages.__annotations__}
+    names = inspect.signature(cls).parameters
+    return list(dict.fromkeys([inner for name in names for inner in shared.get(name, [name])]))

@@ -99,7 +99,7 @@ class Sequential(Layered):
         self,
         x: Any,
         y: Any,
-        batch_size: int | None = None,
+        batch_size: int | str | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Iterable[train.Callback] | train.Callback | None = None,
@@ -119,7 +119,7 @@ class Sequential(Layered):
         Args:
             x: Samples: array, tensor, data frame, or list; sequences of different lengths are padded and masked.
             y: Targets in the shape of the output; never broadcast.
-            batch_size: Samples a step, 32 by default; `len(x)` for full-batch training.
+            batch_size: Samples a step, 32 by default; "full" for all of them (after `validation_split`) in one step.
             epochs: Number of the last epoch.
             verbose: 0 silent, 1 a bar on a terminal, 2 a line an epoch; "auto" is 1.
             callbacks: See `ostinato.train`.
@@ -140,7 +140,6 @@ class Sequential(Layered):
         """
         refuse_unknown("fit", unknown)
         compiled = self._need_compiled()
-        size = self._batch_size(batch_size)
         first, last = check_whole("initial_epoch", initial_epoch, least=0), check_whole("epochs", epochs)
         samples, valid = self._samples(x, y, sample_weight), None
         if validation_data is not None:
@@ -148,6 +147,7 @@ class Sequential(Layered):
         elif validation_split:
             samples, valid = split(samples, validation_split)
         samples = with_classes(samples, class_weight, ndim=len(self.output_shape))
+        size = self._batch_size(batch_size, len(samples))
         self._check_training(samples, valid, size, shuffle)
         self.claim()
         asked = [callbacks] if isinstance(callbacks, train.Callback) else list(callbacks or ())
@@ -195,7 +195,7 @@ class Sequential(Layered):
         self,
         x: Any,
         y: Any,
-        batch_size: int | None = None,
+        batch_size: int | str | None = None,
         verbose: int | str = "auto",
         sample_weight: Any = None,
         *,
@@ -209,18 +209,18 @@ class Sequential(Layered):
         verbosity(verbose)
         compiled = self._need_compiled()
         samples = self._samples(x, y, sample_weight)
-        size = self._batch_size(batch_size)
+        size = self._batch_size(batch_size, len(samples))
         self._check_batches(len(samples), size)
         found = train.measure(self, samples, objective(compiled.loss, compiled.figures, penalty=self._penalty()), size)
         if return_dict:
             return found
         return list(found.values()) if compiled.figures else found["loss"]
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto") -> Floats:
+    def predict(self, x: Any, batch_size: int | str | None = None, verbose: int | str = "auto") -> Floats:
         """The outputs for `x` as an array, in its order; dropout is off, nothing is printed."""
         verbosity(verbose)
         given = self._input_of(x)
-        size = self._batch_size(batch_size)
+        size = self._batch_size(batch_size, len(given.x))
         self._check_batches(len(given.x), size)
         return train.predict(self, given.x, batch_size=size, mask=given.mask).numpy()
 
@@ -260,6 +260,43 @@ class Sequential(Layered):
         """Loss and metrics on `x` and `y`, computed at once."""
         size = max(len(x), 1)
         return self.evaluate(x, y, batch_size=size, sample_weight=sample_weight, return_dict=return_dict)
+
+    def lr_find(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | str | None = None,
+        *,
+        first: float = 1e-6,
+        last: float = 1.0,
+        steps: int = 100,
+    ) -> train.RangeTest:
+        """Look for a learning rate: `model.lr_find(x, y).suggestion`, and `.plot()`; the model stays as it is.
+
+        Args:
+            x: Samples, as for `fit`.
+            y: Targets.
+            batch_size: As it will be in `fit`: the best rate grows with it.
+            first: The smallest rate.
+            last: The largest rate.
+            steps: Number of rates, one batch each.
+        """
+        compiled = self._need_compiled()
+        if self._stateful:
+            raise ArgumentError("a range test must have a model that is not stateful", got="a stateful one",
+                                fix="Build it with stateful=False for the test.")  # fmt: skip
+        samples = self._samples(x, y)
+        self.claim()
+        return train.lr_find(
+            self,
+            samples,
+            objective=objective(compiled.loss, compiled.figures, penalty=self._penalty()),
+            optimizer=self._optimizer(),
+            order=train.Order(self.seed, self._batch_size(batch_size, len(samples))),
+            first=first,
+            last=last,
+            steps=steps,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file: layers, weights, and what `compile` was told by name."""
@@ -302,8 +339,9 @@ class Sequential(Layered):
         weight = as_weights(sample_weight, output=output)
         return train.Arrays(given.x, target, weight, given.mask)
 
-    def _batch_size(self, asked: int | None) -> int:
+    def _batch_size(self, asked: int | str | None, n: int) -> int:
         fixed = self.batch_size
+        asked = max(n, 1) if asked == "full" else asked
         if asked is not None:
             check_whole("batch_size", asked)
             if fixed is not None and asked != fixed:

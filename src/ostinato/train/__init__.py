@@ -3,19 +3,32 @@
 from ostinato.train.batches import Arrays, Batch, Order, Samples
 from ostinato.train.callbacks import Callback
 from ostinato.train.checkpoint import ModelCheckpoint
+from ostinato.train.closure import Closure
 from ostinato.train.feeds import Batches, Cut, Feed, Piece
 from ostinato.train.history import History
 from ostinato.train.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from ostinato.train.loop import Objective, measure, predict, train
-from ostinato.train.optimisers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, RMSprop
+from ostinato.train.optimisers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, HessianFree, Optimizer, RMSprop
+from ostinato.train.range_test import RangeTest, lr_find
 from ostinato.train.recording import CSVLogger, HistoryCallback, LambdaCallback, TerminateOnNaN
 from ostinato.train.resume import Checkpoint, Part
+from ostinato.train.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    OneCycle,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+    Schedule,
+    WarmUp,
+)
 from ostinato.train.stopping import EarlyStopping
 from ostinato.train.streams import Streams
 from ostinato.train.sweeps import Sweep, Tail, Whole, Windowed
 from ostinato.train.truncated import course
 
 __all__ = [
+    "LBFGS",
     "OPTIMIZERS",
     "SGD",
     "Adam",
@@ -26,29 +39,41 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "Closure",
+    "CosineDecay",
     "Cut",
     "EarlyStopping",
+    "ExponentialDecay",
     "Feed",
+    "HessianFree",
     "History",
     "HistoryCallback",
+    "InverseTimeDecay",
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "Objective",
+    "OneCycle",
     "Optimizer",
     "Order",
     "Part",
     "Piece",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
     "RMSprop",
+    "RangeTest",
     "ReduceLROnPlateau",
     "Samples",
+    "Schedule",
     "Streams",
     "Sweep",
     "Tail",
     "TerminateOnNaN",
+    "WarmUp",
     "Whole",
     "Windowed",
     "course",
+    "lr_find",
     "measure",
     "predict",
     "train",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from ostinato.errors import ArgumentError, NonFiniteLoss
 from ostinato.layers.stack import Stack
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback, Callbacks
+from ostinato.train.closure import Closure
 from ostinato.train.feeds import Feed, Piece, as_feed
 from ostinato.train.flat import Flat
 from ostinato.train.history import History
@@ -97,6 +98,12 @@ def train(
     """
     feed = as_feed(samples, order)
     sweep.check(stack)
+    if optimizer.closures and not isinstance(sweep, Whole):
+        raise ArgumentError(
+            f"{type(optimizer).__name__} must see each step at once, since it computes it several times",
+            got="windows along time",
+            fix="Pass bptt=None with memory='truncate', or another optimiser.",
+        )
     if feed.carries:
         last_recurrent(stack)
     held = None if valid is None else as_feed(valid, None if isinstance(valid, Feed) else _batches_of(order)).still()
@@ -132,6 +139,7 @@ def train(
             else:
                 for call in hooks.epoch_begin:
                     call(epoch, {})
+            optimizer.resume(flat)
             stack.train()
             place: Place | None = None
             for number, piece in enumerate(feed.pieces(epoch, at.step), at.step):
@@ -141,10 +149,7 @@ def train(
                 found = sweep.gradient(stack, objective, piece, carried)
                 if not math.isfinite(found.loss):
                     _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=found.loss)
-                if optimizer.closures:
-                    optimizer.step(flat, _closure(stack, objective, sweep, flat, piece, carried))
-                else:
-                    optimizer.step(flat)
+                optimizer.step(flat, _closure(stack, flat, objective, piece, carried) if optimizer.closures else None)
                 if feed.carries:
                     carried = tuple(tuple(s.detach() for s in state) for state in found.states)
                 running.add(found.loss, found.weight, found.figures)
@@ -172,6 +177,7 @@ def train(
             if not flat.finite():
                 place = place or Place(epoch, 0, next(feed.pieces(epoch)), ())
                 _stop(stack, flat, optimizer, good, place, value=math.nan)
+            optimizer.finalize(flat)
             good.copy_(flat.data)
             logs = running.means()
             if held is not None and (epoch + 1) % valid_every == 0:
@@ -210,17 +216,12 @@ def _batches_of(order: Order | None) -> Order:
     return order
 
 
-def _closure(
-    stack: Stack, objective: Objective, sweep: Sweep, flat: Flat, piece: Piece, carried: States
-) -> Callable[[], float]:
-    """Computes loss and gradient of a step again, with the weights as they are then and the noise as it was."""
-
-    def again() -> float:
-        flat.grad.zero_()
-        with torch.enable_grad():
-            return sweep.gradient(stack, objective, piece, carried).loss
-
-    return again
+def _closure(stack: Stack, flat: Flat, objective: Objective, piece: Piece, carried: States) -> Closure:
+    """The data of a step as functions of the weights, from the states that it starts from."""
+    return Closure(
+        stack, flat, piece.batch, objective.loss,
+        penalty=objective.penalty, curvature=objective.curvature, states=begin(stack, piece, carried),
+    )  # fmt: skip
 
 
 @torch.no_grad()

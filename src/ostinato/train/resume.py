@@ -275,7 +275,8 @@ def _arguments(thing: object) -> dict[str, Any]:
     named = inspect.signature(type(thing)).parameters
     found = {name: own[name] for name in own if name in named and isinstance(own[name], _PLAIN)}
     found.pop("verbose", None)
-    for name in ("clipnorm", "global_clipnorm", "clipvalue", "weight_decay"):
-        if isinstance(thing, Optimizer):
-            found[name] = own[name]
+    if isinstance(thing, Optimizer):  # some of its arguments come through **kwargs
+        remembered = ("iterations", "pending", "shown")
+        found |= {name.strip("_"): v for name, v in own.items() if isinstance(v, _PLAIN) and name not in remembered}
+        found["learning_rate"] = thing.schedule or thing.learning_rate
     return {"": type(thing).__qualname__, **found}

@@ -36,12 +36,14 @@ class Objective(NamedTuple):
         metrics: Figures by name.
         penalty: Added to the loss of each step, for regularised weights; None for none.
         finish: What an epoch's quotient becomes, by metric name (a square root for the RMSE); unchanged by default.
+        curvature: A loss with the second derivative that Hessian-free uses; None for that of `loss`.
     """
 
     loss: Loss
     metrics: Mapping[str, Metric] = {}
     penalty: Callable[[], Tensor] | None = None
     finish: Mapping[str, Callable[[float], float]] = {}
+    curvature: Loss | None = None
 
     def figures(self, y: Tensor, batch: Batch, mask: Tensor | None) -> list[tuple[float, float]]:
         """Sum and weight of each metric."""

@@ -130,7 +130,7 @@ def test_gradients_are_zero_after_a_step_and_memory_survives_binding_again():
 
 
 def test_optimisers_are_found_by_name():
-    assert set(OPTIMIZERS) == {"sgd", "adam", "adamw", "rmsprop"}
+    assert set(OPTIMIZERS) == {"sgd", "adam", "adamw", "rmsprop", "lbfgs", "hessian_free"}
     assert isinstance(optimizer("Adam"), Adam)
     given = SGD()
     assert optimizer(given) is given
