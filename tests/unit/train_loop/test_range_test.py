@@ -28,9 +28,10 @@ def test_it_leaves_no_trace():
     before, state = one.get_weights(), one.optimizer.state()
     one.lr_find(X, Y)
     after = one.optimizer.state()
-    for a, b in zip((*before, *state.slots), (*one.get_weights(), *after.slots), strict=True):
+    for a, b in zip((*before, *state["slots"]), (*one.get_weights(), *after["slots"]), strict=True):
         exact(a, b, what="weights and optimiser")
-    assert (state[:3], one.optimizer.learning_rate) == (after[:3], 0.003)
+    assert {k: v for k, v in state.items() if k != "slots"} == {k: v for k, v in after.items() if k != "slots"}
+    assert one.optimizer.learning_rate == 0.003
     for made in (one, two):
         made.fit(X, Y, initial_epoch=1, epochs=2, verbose=0)
     for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
