@@ -1,7 +1,8 @@
 """Reports: plain dicts in, one self-contained HTML file out. Plots need matplotlib; nothing else does."""
 
-from ostinato.report.figures import Band, Line, Plot, figure, side_by_side, svg
+from ostinato.report.figures import Band, Line, LogPlot, Plot, figure, side_by_side, svg
 from ostinato.report.forecast import ForecastReport, forecast_report
+from ostinato.report.health import HealthFacts, health_section
 from ostinato.report.page import Page, Section, render, write
 from ostinato.report.tables import Column, table
 
@@ -9,12 +10,15 @@ __all__ = [
     "Band",
     "Column",
     "ForecastReport",
+    "HealthFacts",
     "Line",
+    "LogPlot",
     "Page",
     "Plot",
     "Section",
     "figure",
     "forecast_report",
+    "health_section",
     "render",
     "side_by_side",
     "svg",

@@ -13,6 +13,7 @@ from ostinato.maps.base import Part, Shape, Weights
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
+from ostinato.train.exploding import ExplodingSteps
 from ostinato.train.feeds import Batches
 from ostinato.train.history import History
 from ostinato.train.loop import Objective, train
@@ -26,11 +27,19 @@ _MANY = 1_000
 
 
 class Trained(NamedTuple):
-    """A trained network: its weights by layer, what happened, and after how many epochs it was best."""
+    """A trained network.
+
+    Args:
+        weights: Its weights by layer.
+        history: What happened.
+        epochs: After how many epochs it was best.
+        watched: Which steps had long gradients.
+    """
 
     weights: list[Weights]
     history: History
     epochs: int
+    watched: ExplodingSteps
 
 
 def n_members(training: Training, n_windows: int) -> int:
@@ -70,7 +79,8 @@ def train_member(
     stack = Stack([Layer(part, name=f"layer_{i}") for i, part in enumerate(parts)], seed=seed)
     stack.build(shape)
     stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
-    callbacks: list[Callback] = [stopping]
+    watched = ExplodingSteps()
+    callbacks: list[Callback] = [stopping, watched]
     if verbose:
         callbacks.append(Progress(verbose, label=label))
     order = Order(seed, training.batch_size, limit=STEPS_PER_EPOCH)
@@ -93,4 +103,4 @@ def train_member(
         {key.rpartition(".")[2]: np.array(p.detach().cpu().numpy(), np.float32) for key, p in layer.named_parameters()}
         for layer in stack.layers
     ]
-    return Trained(weights, history, stopping.best_epoch + 1)
+    return Trained(weights, history, stopping.best_epoch + 1, watched)

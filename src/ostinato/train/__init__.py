@@ -3,7 +3,10 @@
 from ostinato.train.batches import Arrays, Batch, Order, Samples
 from ostinato.train.callbacks import Callback
 from ostinato.train.checkpoint import ModelCheckpoint
+from ostinato.train.diagnosis import Finding
+from ostinato.train.exploding import ExplodingSteps
 from ostinato.train.feeds import Batches, Cut, Feed, Piece
+from ostinato.train.health import Health, LayerHealth, gradient_health
 from ostinato.train.history import History
 from ostinato.train.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from ostinato.train.loop import Objective, measure, predict, train
@@ -26,10 +29,14 @@ __all__ = [
     "Callback",
     "Cut",
     "EarlyStopping",
+    "ExplodingSteps",
     "Feed",
+    "Finding",
+    "Health",
     "History",
     "HistoryCallback",
     "LambdaCallback",
+    "LayerHealth",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "Objective",
@@ -46,6 +53,7 @@ __all__ = [
     "Whole",
     "Windowed",
     "course",
+    "gradient_health",
     "measure",
     "predict",
     "train",

@@ -121,6 +121,8 @@ def train(
             found = sweep.gradient(stack, objective, piece, carried)
             if not math.isfinite(found.loss):
                 _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=found.loss)
+            for call in hooks.gradient:
+                call(number, flat.grad)
             if optimizer.closures:
                 optimizer.step(flat, _closure(stack, objective, sweep, flat, piece, carried))
             else:
