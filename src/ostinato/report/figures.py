@@ -209,8 +209,8 @@ def _draw(axes: Any, plot: Plot, *, matplotlib: Any, ticks: int) -> None:
     axes.tick_params(axis="y", length=0)
     if plot.log:
         axes.set_yscale("log")
-        low, high = (math.log10(v) for v in axes.get_ylim())
-        axes.set_ylim(10.0 ** math.floor(low), 10.0 ** math.ceil(high))  # so that there are at least two ticks
+        bottom, top = (math.log10(v) for v in axes.get_ylim())
+        axes.set_ylim(10.0 ** math.floor(bottom), 10.0 ** math.ceil(top))  # so that there are at least two ticks
         axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=6))
         axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.0e"))
