@@ -298,6 +298,20 @@ class Sequential(Layered):
             steps=steps,
         )
 
+    def gradient_health(self, x: Any, y: Any = None, **options: Any) -> train.Health:
+        """How far back the loss reaches in every recurrent layer, and what that means.
+
+        Args:
+            x: As for `fit`; a few rows are enough.
+            y: Targets, for the loss that `compile` was told; None: the sum of the outputs stands for the loss.
+            options: `step`, `watched`, `rows` and `steps` of `ostinato.train.gradient_health`.
+        """
+        if y is None:
+            given = self._input_of(x)
+            return train.gradient_health(self, given.x, mask=given.mask, **options)
+        samples, loss = self._samples(x, y), self._need_compiled().loss
+        return train.gradient_health(self, samples.x, samples.target, loss=loss, mask=samples.mask, **options)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file: layers, weights, and what `compile` was told by name."""
         self._need_built()

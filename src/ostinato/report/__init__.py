@@ -1,8 +1,9 @@
 """Reports: plain dicts in, one self-contained HTML file out. Plots need matplotlib; nothing else does."""
 
-from ostinato.report.figures import Band, Line, Plot, figure, side_by_side, svg
+from ostinato.report.figures import Band, Line, LogPlot, Plot, figure, side_by_side, svg
 from ostinato.report.forecast import ForecastReport, forecast_report
 from ostinato.report.generate import GenerateReport, generate_report
+from ostinato.report.health import HealthFacts, health_section
 from ostinato.report.page import Page, Section, render, write
 from ostinato.report.tables import Column, table
 
@@ -11,13 +12,16 @@ __all__ = [
     "Column",
     "ForecastReport",
     "GenerateReport",
+    "HealthFacts",
     "Line",
+    "LogPlot",
     "Page",
     "Plot",
     "Section",
     "figure",
     "forecast_report",
     "generate_report",
+    "health_section",
     "render",
     "side_by_side",
     "svg",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -99,6 +99,15 @@ class Plot:
     heading: str = ""
     from_zero: bool = False
 
+    log: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class LogPlot(Plot):
+    """A plot with a logarithmic y axis; values of 0 and below leave a hole, and there are no bands."""
+
+    log: ClassVar[bool] = True
+
 
 def figure(plot: Plot, *, wide: bool = True) -> str:
     """The plot as an HTML `<figure>` with heading, legend, axis names and caption.
@@ -179,6 +188,8 @@ def _draw(axes: Any, plot: Plot, *, matplotlib: Any, ticks: int) -> None:
         axes.axvline(mark, color="#8b959d", linewidth=0.8, dashes=(1, 2))
     for line, x in zip(plot.lines, lines, strict=True):
         x, y = _thin(x, _like(x, line.y))
+        if plot.log:
+            y = np.where(y > 0.0, y, math.nan)
         drawn = axes.plot(x, y, color=_colour(line.colour), linewidth=line.width, zorder=3 - line.width / 10)[0]
         alone = _alone(y)
         axes.plot(
@@ -196,7 +207,15 @@ def _draw(axes: Any, plot: Plot, *, matplotlib: Any, ticks: int) -> None:
     axes.spines["bottom"].set_color("#9aa3aa")
     axes.tick_params(axis="both", color="#9aa3aa", labelcolor=INK, length=3)
     axes.tick_params(axis="y", length=0)
-    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    if plot.log:
+        axes.set_yscale("log")
+        bottom, top = (math.log10(v) for v in axes.get_ylim())
+        axes.set_ylim(10.0 ** math.floor(bottom), 10.0 ** math.ceil(top))  # so that there are at least two ticks
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=6))
+        axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.0e"))
+    else:
+        axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     if kind == "date":
         dates = require("matplotlib.dates", purpose="to draw the plots of a report")
         locator = dates.AutoDateLocator(minticks=3 if ticks > 6 else 2, maxticks=ticks)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ostinato.errors import ArgumentError
 from ostinato.report.figures import COLOURS, INK, Band, Line, Plot, figure, side_by_side
+from ostinato.report.health import HealthFacts, health_section
 from ostinato.report.page import Page, Section, render
 from ostinato.report.tables import Column, table
 
@@ -131,6 +132,7 @@ class ForecastReport(TypedDict):
     forecast: NotRequired[Sequence[SeriesForecast]]
     backtest: NotRequired[Sequence[SeriesBacktest]]
     training: NotRequired[Training]
+    gradients: NotRequired[HealthFacts]
     model: NotRequired[Sequence[LayerRow]]
     choices: NotRequired[Sequence[Choice]]
     notes: NotRequired[Sequence[str]]
@@ -168,6 +170,8 @@ def forecast_report(report: ForecastReport) -> str:
         )
     if report.get("training"):
         sections.append(Section("training", "Training", _training(report["training"])))
+    if report.get("gradients"):
+        sections.append(health_section(report["gradients"]))
     if report.get("data"):
         sections.append(Section("data", "Data and its treatment", _data(report["data"])))
     if report.get("choices"):

@@ -126,7 +126,7 @@ class Forecast(Task):
         layer.build((plan.framing.length, 1), noise=Noise(0))
         seen = layer.choices(torch.zeros(1, plan.framing.length, 1))
         self.forecaster_, self.evaluation_ = judged, evaluation
-        self.fit_ = Fit(panel, plan, trained, seen, why)
+        self.fit_ = Fit(panel, plan, trained, seen, why, fit)
         return self
 
     def predict(self, data: Any = None) -> Any:

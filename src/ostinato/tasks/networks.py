@@ -13,6 +13,7 @@ from ostinato.maps.base import Part, Shape, Weights
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
+from ostinato.train.exploding import ExplodingSteps
 from ostinato.train.feeds import Batches, Feed
 from ostinato.train.history import History
 from ostinato.train.loop import Objective, train
@@ -27,11 +28,19 @@ _MANY = 1_000
 
 
 class Trained(NamedTuple):
-    """A trained network: its weights by layer, what happened, and after how many epochs it was best."""
+    """A trained network.
+
+    Args:
+        weights: Its weights by layer.
+        history: What happened.
+        epochs: After how many epochs it was best.
+        watched: Which steps had long gradients.
+    """
 
     weights: list[Weights]
     history: History
     epochs: int
+    watched: ExplodingSteps
 
 
 def n_members(training: Training, n_windows: int) -> int:
@@ -106,7 +115,8 @@ def train_stack(
         run: Where the training is saved while it goes; None for nowhere.
     """
     stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
-    callbacks: list[Callback] = [stopping]
+    watched = ExplodingSteps()
+    callbacks: list[Callback] = [stopping, watched]
     if verbose:
         callbacks.append(Progress(verbose, label=label))
     history = train(
@@ -130,4 +140,4 @@ def train_stack(
         {key.rpartition(".")[2]: np.array(p.detach().cpu().numpy(), np.float32) for key, p in layer.named_parameters()}
         for layer in stack.layers
     ]
-    return Trained(weights, history, stopping.best_epoch + 1)
+    return Trained(weights, history, stopping.best_epoch + 1, watched)

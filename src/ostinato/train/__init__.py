@@ -4,7 +4,10 @@ from ostinato.train.batches import Arrays, Batch, Order, Samples
 from ostinato.train.callbacks import Callback
 from ostinato.train.checkpoint import ModelCheckpoint
 from ostinato.train.closure import Closure
+from ostinato.train.diagnosis import Finding
+from ostinato.train.exploding import ExplodingSteps
 from ostinato.train.feeds import Batches, Cut, Feed, Piece
+from ostinato.train.health import Health, LayerHealth, gradient_health
 from ostinato.train.history import History
 from ostinato.train.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from ostinato.train.loop import Objective, measure, predict, train
@@ -43,13 +46,17 @@ __all__ = [
     "CosineDecay",
     "Cut",
     "EarlyStopping",
+    "ExplodingSteps",
     "ExponentialDecay",
     "Feed",
+    "Finding",
+    "Health",
     "HessianFree",
     "History",
     "HistoryCallback",
     "InverseTimeDecay",
     "LambdaCallback",
+    "LayerHealth",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "Objective",
@@ -73,6 +80,7 @@ __all__ = [
     "Whole",
     "Windowed",
     "course",
+    "gradient_health",
     "lr_find",
     "measure",
     "predict",

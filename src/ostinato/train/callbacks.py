@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from torch import Tensor
+
 from ostinato.errors import ArgumentError
 
 Logs = dict[str, float]
@@ -52,6 +54,9 @@ class Callback:
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Called before each step."""
 
+    def on_gradient(self, batch: int, gradient: Tensor) -> None:
+        """Called in each step with the whole gradient, flat, before it is clipped and used; it must stay as it is."""
+
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Called after each step with the running means of the epoch."""
 
@@ -76,6 +81,7 @@ class Callbacks:
         self.epoch_begin = self._those("on_epoch_begin")
         self.epoch_end = self._those("on_epoch_end")
         self.batch_begin = self._those("on_train_batch_begin", "on_batch_begin")
+        self.gradient = self._those("on_gradient")
         self.batch_end = self._those("on_train_batch_end", "on_batch_end")
 
     def _those(self, *hooks: str) -> list[Callable[..., None]]:

@@ -149,6 +149,8 @@ def train(
                 found = sweep.gradient(stack, objective, piece, carried)
                 if not math.isfinite(found.loss):
                     _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=found.loss)
+                for call in hooks.gradient:
+                    call(number, flat.grad)
                 optimizer.step(flat, _closure(stack, flat, objective, piece, carried) if optimizer.closures else None)
                 if feed.carries:
                     carried = tuple(tuple(s.detach() for s in state) for state in found.states)

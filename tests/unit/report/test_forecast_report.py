@@ -271,3 +271,19 @@ def test_date_axes_of_every_length_are_drawn():
             series = report["forecast"][0]
             series.update(times=times[:n], history=np.arange(n), future_times=times[n:])
             forecast_report({key: report[key] for key in ("title", "verdict", "made_with", "scores", "forecast")})
+
+
+def test_gradient_health_has_a_section():
+    report = example()
+    gates = [{"layer": "layer 1 (LSTM)", "gate": "f", "kind": "sigmoid", "low": 0.001, "high": 0.256}]
+    report["gradients"] = {
+        "norms": {"layer 1 (LSTM)": [1.0, 0.1, 0.0]},
+        "gates": gates,
+        "sentences": ["layer 1 (LSTM): healthy."],
+        "healthy": True,
+        "rows": 32,
+        "cut": False,
+    }
+    read = Reader(forecast_report(report))
+    assert read.headings == [*HEADINGS[:5], "Gradient health", *HEADINGS[5:]]
+    assert {"layer 1 (LSTM): healthy.", "26", "Mean over 32 sequences after training."} <= set(read.texts)

@@ -15,6 +15,7 @@ from ostinato.report.forecast import SERIES
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.machine import expected
 from ostinato.tasks.forecasting.backtest import Evaluation
+from ostinato.tasks.forecasting.fitting import ForecastFit
 from ostinato.tasks.forecasting.plan import Plan
 from ostinato.tasks.networks import Trained
 from ostinato.tasks.training import Training
@@ -30,6 +31,7 @@ class Fit(NamedTuple):
         trained: The networks that were evaluated, with their histories.
         kernels: The kernel of each cell.
         calibrated: What the width of the intervals is based on.
+        made: What trained them.
     """
 
     panel: Panel
@@ -37,6 +39,7 @@ class Fit(NamedTuple):
     trained: tuple[Trained, ...]
     kernels: dict[str, KernelChoice]
     calibrated: str
+    made: ForecastFit
 
 
 class FittedTask(Protocol):
@@ -84,6 +87,7 @@ def facts(task: FittedTask, fit: Fit, *, command: str) -> ForecastReport:
             "valid_loss": fit.trained[0].history.history["val_loss"],
             "best_epoch": fit.trained[0].epochs,
         },
+        "gradients": fit.made.health(fit.trained[0]).facts(),
         "model": _model(task, fit),
         "choices": [{"what": c["what"], "chosen": c["chosen"], "why": c["why"]} for c in task.explain_choices()],
         "notes": _notes(task, fit),

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ostinato.data import Panel
 from ostinato.data.framing import Floats
+from ostinato.layers.module import Layer
+from ostinato.layers.stack import Stack
 from ostinato.losses.quantile import Quantile
 from ostinato.maps.base import Part, Weights
 from ostinato.metrics.conformal import widening
@@ -19,6 +21,7 @@ from ostinato.tasks.forecasting.plan import Plan
 from ostinato.tasks.networks import Trained, n_members, train_member
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
+from ostinato.train.health import Health, gradient_health
 from ostinato.train.loop import Objective
 from ostinato.train.resume import Checkpoint
 from ostinato.train.windows import WindowSamples
@@ -26,6 +29,7 @@ from ostinato.train.windows import WindowSamples
 FOLDS = 5
 _VALID_WINDOWS = 2000
 _LEAST = 8
+_HEALTH_WINDOWS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,23 @@ class ForecastFit:
         lows, highs, targets = np.concatenate(low), np.concatenate(high), np.concatenate(target)
         found = [widening(lows[:, i], highs[:, i], targets, level=p / 100.0) for i, p in enumerate(self.level)]
         return np.array(found), why
+
+    def health(self, trained: Trained) -> Health:
+        """How far back the loss reached in one network, on some of its training windows."""
+        stop = [len(one) - self.plan.test - self.plan.valid for one in self.panel.series]
+        samples = self.samples(stop, [range(self.plan.framing.reach, n) for n in stop])
+        rows = min(len(samples), _HEALTH_WINDOWS)
+        batch = samples.batch(torch.linspace(0, len(samples) - 1, rows).long())
+        stack = Stack([Layer(part, name=f"layer {i}") for i, part in enumerate(self.parts, 1)])
+        stack.build((self.plan.framing.length, 1))
+        for layer, weights in zip(stack.layers, trained.weights, strict=True):
+            for key, p in layer.weights.items():  # type: ignore[operator, union-attr]
+                p.data.copy_(torch.from_numpy(np.array(weights[key])))
+        quantile = Quantile(quantile_grid(self.level))
+        return gradient_health(
+            stack, batch.x, batch.target, loss=lambda y, target: quantile(y, target, batch.weight),
+            watched=trained.watched, rows=rows,
+        )  # fmt: skip
 
     def forecaster(
         self, trained: Sequence[Trained], stop: Sequence[int], reading: Reading, widening: Floats
