@@ -124,7 +124,9 @@ def train_stack(
         to.feed,
         objective=objective,
         optimizer=Adam(
-            training.learning_rate,
+            training.rate(training.learning_rate, training.epochs * to.feed.most()),
+            use_ema=training.average > 0.0,
+            ema_momentum=training.average or 0.99,
             weight_decay=training.weight_decay,
             global_clipnorm=training.clip_norm or None,
         ),

@@ -9,9 +9,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ostinato.errors import ArgumentError
-from ostinato.tasks.checks import check_number, check_whole
+from ostinato.tasks.checks import check_choice, check_number, check_whole
 from ostinato.train.resume import Checkpoint
+from ostinato.train.schedules import CosineDecay, OneCycle, Schedule, WarmUp
 from ostinato.train.truncated import MEMORY
+
+SCHEDULES = ("constant", "cosine", "one_cycle")
 
 MOST_MEMBERS = 1024
 """Most networks that a model file can hold."""
@@ -35,6 +38,29 @@ class LongSequences:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rates:
+    """How steps shrink, and what of the weights is kept; see `Training`."""
+
+    schedule: str = "constant"
+    average: float = 0.0
+
+    def check(self) -> None:
+        """Raise `ArgumentError` unless all values are in range."""
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_number("average", self.average)
+        if self.average >= 1.0:
+            raise ArgumentError("average must be below 1", got=repr(self.average), fix="Pass, say, 0.999.")
+
+    def rate(self, first: float, steps: int) -> float | Schedule:
+        """The step size of a training of at most so many steps."""
+        if self.schedule == "cosine":
+            return WarmUp(CosineDecay(first, steps, alpha=0.01), min(100, steps // 20))
+        if self.schedule == "one_cycle":
+            return OneCycle(first, steps)
+        return first
+
+
+@dataclass(frozen=True, kw_only=True)
 class Saving:
     """How a run is saved while it goes; see `Training`."""
 
@@ -51,7 +77,7 @@ class Saving:
 
 
 @dataclass(frozen=True)
-class Training(LongSequences, Saving):
+class Training(LongSequences, Rates, Saving):
     """Options of training; the defaults suit a few hundred to some million windows.
 
     Args:
@@ -66,6 +92,10 @@ class Training(LongSequences, Saving):
         bptt: Steps of the windows that a sequence is computed in, which bounds the memory; 0 for whole sequences.
         memory: "truncate" cuts the gradient where windows meet; "store" and "recompute" give the whole gradient, the
             same to the last bit, with every window's intermediate values kept, or computed twice.
+        schedule: "constant"; "cosine", down to a hundredth over all epochs, after a short warm-up; or "one_cycle"
+            (Smith & Topin 2019). For the latter two set `epochs` to what will be trained, and `patience` as high.
+        average: Share of the old average in a running mean of the weights, which is then what is kept (0.999, say); 0
+            keeps the weights themselves.
         checkpoint: Folder in which the run is saved while it goes; the same call then goes on where it was stopped.
         every: Seconds between two saves.
     """
@@ -82,6 +112,7 @@ class Training(LongSequences, Saving):
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
         LongSequences.check(self)
+        Rates.check(self)
         Saving.check(self)
         for name in ("epochs", "batch_size", "patience"):
             check_whole(name, getattr(self, name), least=1)
@@ -101,5 +132,5 @@ class Training(LongSequences, Saving):
         return Checkpoint(self.checkpoint, settings, every=self.every)
 
 
-OF_THE_RUN = frozenset(f.name for owner in (LongSequences, Saving) for f in fields(owner))
+OF_THE_RUN = frozenset(f.name for owner in (LongSequences, Rates, Saving) for f in fields(owner))
 """Options that say how a run goes, not what the model is: model files do not hold them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,6 +64,22 @@ class ExplodingSteps(Callback):
         self.largest: Explosion | None = None
         self._last: deque[float] = deque()
         self._sorted: list[float] = []
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "seen": self.seen,
+            "steps": [list(one) for one in self.steps],
+            "largest": None if self.largest is None else list(self.largest),
+            "last": list(self._last),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.count, self.seen = state["count"], state["seen"]
+        self.steps = [Explosion(*one) for one in state["steps"]]
+        self.largest = None if state["largest"] is None else Explosion(*state["largest"])
+        self._last = deque(state["last"])
+        self._sorted = sorted(self._last)
 
     def on_gradient(self, batch: int, gradient: Tensor) -> None:
         self.add(float(torch.linalg.vector_norm(gradient)))

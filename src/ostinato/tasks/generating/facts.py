@@ -7,10 +7,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ostinato.data.vocabularies._text import TextVocabulary
 from ostinato.data.vocabularies.midi import Midi
+from ostinato.layers.module import Layer
+from ostinato.layers.stack import Stack
 from ostinato.report.generate import GenerateReport
+from ostinato.report.health import health_section
 from ostinato.runtime.decode import Sampling
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import expected
@@ -18,9 +22,13 @@ from ostinato.tasks.generating.evaluation import Evaluation
 from ostinato.tasks.generating.fitting import Fitted
 from ostinato.tasks.generating.reading import Corpus
 from ostinato.tasks.training import Training
+from ostinato.train.health import Health, gradient_health
 from ostinato.version import __version__
 
 TEMPERATURES = (0.5, 0.8, 1.0)
+STRETCHES, STRETCH = 8, 100
+"""How many stretches of the training part show how far back gradients reach, and how long they are."""
+
 SHOWN, WRITTEN = 1200, 600
 """Symbols of the coloured passage, and of each sample."""
 
@@ -78,6 +86,7 @@ def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> 
         "choices": [{"what": c["what"], "chosen": c["chosen"], "why": c["why"]} for c in task.explain_choices()],
         "notes": _notes(corpus),
     }
+    report["further"] = [health_section(_health(corpus, fitted).facts())]
     generator, vocabulary = task.generator_, corpus.vocabulary
     if isinstance(vocabulary, TextVocabulary):
         report["samples"] = [_sample(generator, t, seed) for seed, t in enumerate(TEMPERATURES)]
@@ -85,6 +94,26 @@ def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> 
     elif isinstance(vocabulary, Midi):
         report["rolls"] = [_roll(generator, vocabulary, t, seed) for seed, t in enumerate(TEMPERATURES)]
     return report
+
+
+def _health(corpus: Corpus, fitted: Fitted) -> Health:
+    """How far back the loss reaches, on some stretches of the training part."""
+    stack = Stack([Layer(part, name=f"layer {i}") for i, part in enumerate(fitted.parts, 1)])
+    stack.build((None,))
+    with torch.no_grad():
+        for layer, weights in zip(stack.layers, fitted.trained.weights, strict=True):
+            for key, p in layer.weights.items():  # type: ignore[operator, union-attr]
+                p.copy_(torch.from_numpy(np.array(weights[key])))
+    ids = torch.from_numpy(np.concatenate(corpus.train).astype(np.int64))
+    steps = min(STRETCH, len(ids) - 1)
+    begins = torch.linspace(0, len(ids) - 1 - steps, min(STRETCHES, len(ids) - steps)).long()
+    x = torch.stack([ids[b : b + steps] for b in begins])
+    y = torch.stack([ids[b + 1 : b + 1 + steps] for b in begins])
+    return gradient_health(stack, x, y, loss=_surprise, watched=fitted.trained.watched, rows=len(x))
+
+
+def _surprise(y: Tensor, target: Tensor) -> Tensor:
+    return torch.nn.functional.cross_entropy(y, target, reduction="none")
 
 
 def _sample(generator: Generator, temperature: float, seed: int) -> Any:
