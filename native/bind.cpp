@@ -1,6 +1,7 @@
 // The Python face: lists what there is, computes nothing. Arrays come as addresses; ostinato/runtime/native.py, the only
 // caller, checks shapes, types and strides before it hands them over.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -11,7 +12,10 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "copy.hpp"
 #include "scan.hpp"
 #include "spans.hpp"
 #include "threads.hpp"
@@ -72,6 +76,18 @@ NB_MODULE(_native, m) {
     m.def("spans", [](address mask, ostinato::index batch, ostinato::index time, address start, address length) {
         return int(ostinato::spans(at<const bool>(mask), batch, time, at<int>(start), at<int>(length)));
     });
+    nb::class_<ostinato::Copy>(m, "Copy")
+        .def("__init__",
+             [](ostinato::Copy* self, const std::vector<std::pair<address, std::size_t>>& arrays) {
+                 std::vector<ostinato::Copy::Piece> pieces;
+                 for (const auto& [a, numbers] : arrays) pieces.push_back({at<const float>(a), numbers});
+                 new (self) ostinato::Copy(pieces);
+             })
+        .def("same", [](const ostinato::Copy& self, const std::vector<address>& arrays) {
+            std::vector<const float*> places;
+            for (const address a : arrays) places.push_back(at<const float>(a));
+            return self.same(places);
+        });
     nb::class_<ostinato::Packed>(m, "Packed")
         .def("__init__",
              [](ostinato::Packed* self, const std::string& engine, int cell, ostinato::index inputs, ostinato::index units,

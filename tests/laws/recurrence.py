@@ -287,11 +287,12 @@ def slopes(kernel: Kernel, cell: Cell, dtype: torch.dtype) -> None:
 
 
 def _gradcheck(check: Callable[..., bool], kernel: Kernel, call: Call, **options: bool) -> None:
-    parts = leaves(call)
-    names = list(call.w)
+    call = call._replace(state=tuple(s.detach().requires_grad_() for s in call.state))
+    names = [name for name in call.w if name in {"W", "U", "b", *call.cell.extra()}]
+    parts = {name: part for name, part in leaves(call).items() if name in names or name not in call.w}
 
     def function(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        w = dict(zip(names, rest, strict=False))
+        w = {**call.w, **dict(zip(names, rest, strict=False))}
         y, state = compute(kernel, call._replace(x=x, w=w, state=rest[len(names) :]))
         return (y, *state)
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from tests.laws.problems import RAGGED, compute, gradients, leaves, problem, weighted_sum
+from tests.laws.problems import RAGGED, begin, compute, gradients, leaves, problem, weighted_sum
 from tests.laws.recurrence import FLOAT64_ONLY, LAWS
 from tests.laws.tolerance import as_good_as
 from torch import Tensor
@@ -42,7 +42,7 @@ def call(cell: Cell, features: int, *, batch: int = 13, time: int = 9, **options
     """A problem whose weights are small enough for states to stay away from saturation."""
     made = problem(cell, batch=batch, time=time, features=features).call(torch.float32, **options)
     w = {name: (value / max(1.0, value.shape[0] ** 0.5)).detach().requires_grad_() for name, value in made.w.items()}
-    return made._replace(w=w)
+    return made._replace(w=w, state=begin(cell, w, tuple(s.detach().requires_grad_() for s in made.state)))
 
 
 def identical(a: Tensor, b: Tensor) -> None:
@@ -81,11 +81,9 @@ def test_as_exact_as_torch(isa, cell, features):
     mask = torch.rand(13, 9, generator=torch.Generator().manual_seed(0)) < 0.7
     for options in ({}, {"mask": mask}, {"mask": mask, "reverse": True}):
         c = call(cell, features, **options)
-        wide = c._replace(
-            x=c.x.double().detach().requires_grad_(),
-            state=tuple(s.double().detach().requires_grad_() for s in c.state),
-            w={k: v.double().detach().requires_grad_() for k, v in c.w.items()},
-        )
+        w = {k: v.double().detach().requires_grad_() for k, v in c.w.items()}
+        state = begin(cell, w, tuple(s.double().detach().requires_grad_() for s in c.state))
+        wide = c._replace(x=c.x.double().detach().requires_grad_(), state=state, w=w)
         for got, truth, peer in zip(compute(NATIVE, c)[1], compute(TRUTH, wide)[1], compute(TRUTH, c)[1], strict=True):
             as_good_as(got, truth, peer, what="final state")
         slopes = [gradients(k, p) for k, p in ((NATIVE, c), (TRUTH, wide), (TRUTH, c))]
@@ -275,8 +273,6 @@ def test_every_number_that_comes_back_was_computed(cell, monkeypatch):
     try:
         for mask in (None, RAGGED):
             c = call(cell, 3, batch=3, time=6, mask=mask)
-            more = torch.ones(5, requires_grad=True)
-            c = c._replace(w={**c.w, "start_h": more}, state=tuple(s + more for s in c.state))
             y, last = NATIVE.forward(c)
             found = torch.autograd.grad(weighted_sum(y, last), [c.x, *c.w.values()])
             assert all(t.isfinite().all() for t in (y, *last, *found))
@@ -449,3 +445,30 @@ def test_an_instruction_set_that_is_not_there_is_refused_not_replaced(monkeypatc
         choose(c)
     with pytest.raises(KernelError, match="avx1024"):
         native.why_not(c.cell, c.x.detach().numpy())
+
+
+@pytest.mark.parametrize("part", ["x", "state", "W", "U", "b", "b_rec"])
+@pytest.mark.parametrize("grad", [True, False])
+def test_what_why_not_refuses_is_refused_by_the_kernel_too(part, grad):
+    cell = CELLS["gru_reset_after"](4)
+    for wrong in (torch.float64, torch.float16, "meta"):
+        c = call(cell, 2)
+        if part == "x":
+            c = c._replace(x=c.x.to(wrong))
+        elif part == "state":
+            c = c._replace(state=tuple(s.to(wrong) for s in c.state))
+        else:
+            c = c._replace(w={**c.w, part: c.w[part].to(wrong)})
+        assert NATIVE.why_not(c)
+        with torch.set_grad_enabled(grad), pytest.raises(KernelError, match="float32 on the CPU"):
+            NATIVE.forward(c)
+
+
+def test_masks_and_noise_that_it_cannot_take_are_refused_by_the_kernel_too():
+    c = call(LSTM(4), 2)
+    right = torch.ones(13, 9, dtype=torch.bool)
+    for mask in (right.to(torch.uint8), right.float(), right[:, :8], right[:12], right.to("meta")):
+        with pytest.raises(KernelError, match="bool mask"):
+            NATIVE.forward(c._replace(mask=mask))
+    with pytest.raises(KernelError, match="recurrent dropout"):
+        NATIVE.forward(c._replace(noise=torch.ones(13, 4)))

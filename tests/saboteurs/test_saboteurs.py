@@ -32,6 +32,7 @@ EXPECTED: dict[str, set[str]] = {
     "FinalStatesSwapped": {"start", "chunked", "reference", "final"},
     "GatesPermuted": {"formula", "reference", "numpy_loop"},
     "BiasDropped": {"formula", "reference", "numpy_loop"},
+    "LastWeightIsTheBias": {"reference", "numpy_loop"},
     "RecurrentTransposed": {"formula", "reference", "numpy_loop"},
     "LengthOffByOne": {"padding", "reference", "chunked"},
     "LastStepSkipped": {"final", "reference", "chunked"},

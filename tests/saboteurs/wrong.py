@@ -53,6 +53,14 @@ class BiasDropped(Kernel):
         return super().forward(call._replace(w={**call.w, "b": 0.0 * call.w["b"]}))
 
 
+class LastWeightIsTheBias(Kernel):
+    """Weights are taken by their place, and a layer with learned start states has more of them."""
+
+    def forward(self, call: Call) -> tuple[Tensor, States]:
+        *_, last = call.w.values()
+        return super().forward(call._replace(w={**call.w, "b": last}))
+
+
 class RecurrentTransposed(Kernel):
     """U and its transpose have the same shape in a simple RNN."""
 
@@ -423,6 +431,7 @@ SABOTEURS: dict[str, Saboteur] = {
         (FinalStatesSwapped(), (LSTM_, LEAKY)),
         (GatesPermuted(), (LSTM_, GRU_, AFTER)),
         (SecondStateIgnored(), (LSTM_, LEAKY)),
+        (LastWeightIsTheBias(), (SimpleRNN(UNITS), LEAKY)),
         *(
             (kind(), (LSTM_, GRU_))
             for kind in (

@@ -58,11 +58,15 @@ class Kernel:
 
 def transformed() -> str | None:
     """Why code that torch cannot look into has to stay away: a transform other than the plain backward pass is on."""
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return "it has no rules for the transforms of torch.func"
     if forward_ad._current_level >= 0:
         return "it has no forward-mode derivative"
-    return None
+    return "it has no rules for the transforms of torch.func" if _within_func() else None
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _within_func() -> bool:
+    """torch.compile compiles anew for each stack of transforms by itself."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def check(call: Call) -> None:

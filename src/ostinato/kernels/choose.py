@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from ostinato._folder import catalogue
@@ -24,6 +25,10 @@ KERNELS = MappingProxyType(
 _FORCED: ContextVar[str | None] = ContextVar("ostinato_kernel", default=None)
 
 
+_forced_anywhere: str | None = None
+"""The same for torch.compile, which cannot look into a ContextVar, but compiles anew when a global changes."""
+
+
 class Choice(NamedTuple):
     """A kernel's name, and the reasons of the better ones that could not."""
 
@@ -33,15 +38,21 @@ class Choice(NamedTuple):
 
 @contextmanager
 def force(name: str) -> Iterator[None]:
-    """In the block all recurrent layers use the kernel `name`; a call that it cannot compute raises `KernelError`."""
+    """In the block all recurrent layers use the kernel `name`; a call that it cannot compute raises `KernelError`.
+
+    Functions under torch.compile obey it, too, those of other threads included.
+    """
     if name not in KERNELS:
         raise ArgumentError(
             f"kernel must be one of {', '.join(KERNELS)}", got=repr(name), fix="Choose a name from the list."
         )
-    token = _FORCED.set(name)
+    global _forced_anywhere
+    token, before = _FORCED.set(name), _forced_anywhere
+    _forced_anywhere = name
     try:
         yield
     finally:
+        _forced_anywhere = before
         _FORCED.reset(token)
 
 
@@ -51,7 +62,7 @@ def choose(call: Call) -> Choice:
     Raises:
         KernelError: The forced kernel cannot; the message says why.
     """
-    forced = _FORCED.get()
+    forced = _forced_anywhere if torch.compiler.is_compiling() else _FORCED.get()
     if forced is not None:
         reason = KERNELS[forced].why_not(call)
         if reason is not None:

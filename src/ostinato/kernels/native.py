@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ostinato.cells.base import Cell
+from ostinato.errors import KernelError
 from ostinato.kernels.base import TORCH, Call, Kernel, States, transformed
+from ostinato.kernels.graph import in_graph
+from ostinato.kernels.loops import arrange, compute, names_of, pull_back
 from ostinato.runtime import native
 from ostinato.scans.loop import loop
 
@@ -25,7 +26,7 @@ class Native(Kernel):
     rank = 20
 
     def why_not(self, call: Call) -> str | None:
-        reason = native.usable()
+        reason: str | None = _usable()
         if reason is not None:
             return reason
         number = native.key(call.cell)
@@ -34,7 +35,7 @@ class Native(Kernel):
         x = call.x
         if x.dtype is not torch.float32:
             return f"native code computes in float32, not {str(x.dtype)[6:]}"
-        if x.device.type != "cpu":
+        if not x.is_cpu:
             return f"native code runs on a CPU, not on {x.device.type}"
         if call.noise is not None:
             return "native code has no recurrent dropout"
@@ -42,72 +43,52 @@ class Native(Kernel):
             return "native code has no zoneout"
         if 0 in x.shape:
             return "native code refuses empty batches, sequences and steps"
-        parts = (*(call.w[name] for name in _names(call.cell)), *call.state)
-        if any(p.dtype is not torch.float32 or p.device.type != "cpu" for p in parts):
-            return "weights and start states must be float32 on the CPU like the inputs"
-        return "torch.compile cannot trace it" if torch.compiler.is_compiling() else transformed()
+        for part in (*[call.w[name] for name in names_of(call.cell)], *call.state):
+            if part.dtype is not torch.float32 or not part.is_cpu:
+                return "weights and start states must be float32 on the CPU like the inputs"
+        return transformed()
 
     def forward(self, call: Call) -> tuple[Tensor, States]:
-        batch, time, _ = call.x.shape
+        if call.noise is not None:
+            raise refusal("recurrent dropout")
+        if torch.compiler.is_compiling():
+            return in_graph(call)
         if call.mask is None:
             return _run(call, None)
-        mask = call.mask.contiguous()
-        spans = torch.empty(2, batch, dtype=torch.int32)
-        kind = native.spans(mask.data_ptr(), batch, time, spans[0].data_ptr(), spans[1].data_ptr())
-        if kind == native.ALL:
-            return _run(call, None)
-        if kind == native.SOME:
-            return _run(call, spans)
-        # Holes: bring the real steps to the front, which keeps their order, and put the outputs back.
-        order = (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, :, None]
-        spans[0].zero_()
-        y, state = _run(call._replace(x=call.x.gather(1, order.expand_as(call.x))), spans)
-        order = order.expand_as(y)
-        return torch.zeros_like(y).scatter(1, order, y), state
+        if call.mask.dtype is not torch.bool or not call.mask.is_cpu or call.mask.shape != call.x.shape[:2]:
+            raise refusal(f"a mask {tuple(call.mask.shape)} of {call.mask.dtype} on {call.mask.device.type}")
+        given = arrange(call.x, call.mask)
+        y, state = _run(call._replace(x=given.x), given.spans)
+        return given.put_back(y), state
 
 
-@functools.cache
-def _share_threads() -> bool:
-    """Run on the threads of torch's OpenMP, which keep their cores busy for a while after each operation of torch."""
-    libraries = (Path(torch.__file__).parent / "lib").glob("lib*omp*")
-    return any(native.module().share_openmp(str(path)) for path in sorted(libraries))
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _usable() -> str | None:
+    return native.usable()
 
 
-def _names(cell: Cell) -> tuple[str, ...]:
-    return ("W", "U", "b", *cell.extra())
+def refusal(got: str) -> KernelError:
+    """What a call gets that never asked `why_not`."""
+    return KernelError(
+        "the compiled kernels must get float32 on the CPU, a bool mask (batch, time) if any, and no recurrent dropout",
+        got=got,
+        fix="Ask why_not() first, or use ostinato.kernels.scan, which does.",
+    )
 
 
 def _run(call: Call, spans: Tensor | None) -> tuple[Tensor, States]:
-    names = _names(call.cell)  # a layer's weights may hold more, such as learned start states
-    y, *state = _Loop.apply(  # type: ignore[no-untyped-call]
-        call.cell, spans, call.reverse, names, len(call.state), call.x, *call.state, *(call.w[name] for name in names)
-    )
+    names = names_of(call.cell)  # a layer's weights may hold more, such as learned start states
+    tensors = (call.x, *call.state, *[call.w[name] for name in names])
+    for t in tensors:
+        if t.dtype is not torch.float32 or not t.is_cpu:
+            raise refusal(f"{t.dtype} on {t.device.type}")
+    if torch.is_grad_enabled():
+        y, *state = _Loop.apply(  # type: ignore[no-untyped-call]
+            call.cell, spans, call.reverse, names, len(call.state), *tensors
+        )
+    else:
+        y, state, _ = compute(call.cell, spans, reverse=call.reverse, names=names, tensors=tensors, training=False)
     return y, tuple(state)
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
-
-
-def _compute(
-    cell: Cell, spans: Tensor | None, *, reverse: bool, x: Tensor, state: States, w: dict[str, Tensor], training: bool
-) -> tuple[Tensor, list[Tensor], Any]:
-    """Outputs, final states, and the run with its tape."""
-    _share_threads()
-    n = native.threads(torch.get_num_threads())
-    packed = native.packed(cell, x.shape[2], w, _address, native.FORWARD, n)
-    y = x.new_empty((x.shape[0], x.shape[1], cell.units))
-    last = [torch.empty_like(s) for s in state]
-    run = native.module().Run(
-        packed, x.shape[0], x.shape[1], reverse, _address(x), _address(state[0]), _address(_second(state)),
-        *((0, 0) if spans is None else (spans[0].data_ptr(), spans[1].data_ptr())),
-        _address(y), _address(last[0]), _address(_second(last)), training, n,
-    )  # fmt: skip
-    return y, last, run
-
-
-def _second(items: Any) -> Any:
-    return items[1] if len(items) > 1 else None
 
 
 class _Loop(torch.autograd.Function):
@@ -116,10 +97,8 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: Cell, spans: Tensor | None, reverse: bool, names: tuple[str, ...], n_states: int,  # noqa: FBT001
                 *tensors: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
-        plain = tuple(t.contiguous() for t in tensors)
-        x, state, w = plain[0], plain[1 : 1 + n_states], dict(zip(names, plain[1 + n_states :], strict=True))
         training = any(ctx.needs_input_grad)
-        y, last, run = _compute(cell, spans, reverse=reverse, x=x, state=state, w=w, training=training)
+        y, last, run = compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=training)
         if training:
             ctx.save_for_backward(*tensors)
             ctx.facts = cell, spans, reverse, names, n_states
@@ -136,26 +115,13 @@ class _Loop(torch.autograd.Function):
             return *nothing, *(None for _ in tensors)
         if torch.is_grad_enabled():
             return *nothing, *_by_formula(ctx, tensors, dy, dlast)
-        plain = tuple(t.contiguous() for t in tensors)
-        x, state, w = plain[0], plain[1 : 1 + n_states], dict(zip(names, plain[1 + n_states :], strict=True))
         run = ctx.run
         if run.spent:  # a second backward pass through a retained graph
-            _, _, run = _compute(cell, spans, reverse=reverse, x=x, state=state, w=w, training=True)
+            _, _, run = compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=True)
         needs = ctx.needs_input_grad[5:]
-        n = native.threads(torch.get_num_threads())
-        packed = native.packed(
-            cell, x.shape[2], w, _address, native.BACKWARD_INPUTS if needs[0] else native.BACKWARD, n
+        return *nothing, *pull_back(
+            run, cell, names, tensors, (dy, *dlast), inputs=needs[0], weights=any(needs[1 + n_states :])
         )
-        dx = torch.empty_like(x) if needs[0] else None
-        dstate = [torch.empty_like(s) for s in state]
-        dw = {name: torch.empty_like(v) for name, v in w.items()} if any(needs[1 + n_states :]) else {}
-        slopes = [None if d is None else d.contiguous() for d in (dy, *dlast)]
-        run.backward(
-            packed, _address(slopes[0]), _address(slopes[1]), _address(_second(slopes[1:])), _address(dx),
-            *(_address(dw.get(name)) for name in ("W", "U", "b", "b_rec")),
-            _address(dstate[0]), _address(_second(dstate)), n,
-        )  # fmt: skip
-        return *nothing, dx, *dstate, *(dw.get(name) for name in names)
 
 
 def _by_formula(ctx: Any, tensors: tuple[Tensor, ...], dy: Tensor | None, dlast: Any) -> list[Tensor | None]:

@@ -40,12 +40,33 @@ NUMPY = Namespace(np, _sigmoid)
 """NumPy 2 follows the standard by itself."""
 
 
-def scan(cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
-    """Run `cell` along time with the compiled loops if they can, else with the loop on NumPy; see `scans.loop`."""
+def with_native(
+    prepared: Callable[[Cell, Weights], native.Prepared],
+    cell: Cell,
+    w: Weights,
+    x: Array,
+    state: State,
+    **options: Any,
+) -> tuple[Array, State]:
+    """Run `cell` along time with the compiled loops if they can, else with the loop on NumPy.
+
+    Args:
+        prepared: Gives the cell with its weights in the order of the compiled loops.
+        cell: The recurrence.
+        w: Its weights by name.
+        x: `[batch, time, features]`.
+        state: Start states.
+        options: As for `ostinato.scans.loop.loop`.
+    """
     special = {name: options.pop(name, None) for name in ("noise", "zone")}
     if x.shape[0] and x.shape[1] and native.why_not(cell, x, **special) is None:
-        return native.forward(cell, w, x, state, **options)
+        return prepared(cell, w).forward(x, state, **options)
     return loop(NUMPY, cell, w, x, state, **special, **options)
+
+
+def scan(cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
+    """As `with_native`; the weights are brought into order anew in each call."""
+    return with_native(native.Prepared, cell, w, x, state, **options)
 
 
 CONTEXT = Context(NUMPY, scan)

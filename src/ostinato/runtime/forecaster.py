@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Forecaster:
 
     Args:
         parts: The layers of one network.
-        members: The weights of each network; their quantiles are averaged.
+        members: The weights of each network, fixed from the first forecast on; their quantiles are averaged.
         framing: How a network sees a series.
         level: Levels of the intervals in per cent, falling: the widest first.
         widening: `[levels]`, how much each interval widens at both ends, in the unit of the network's output.
@@ -80,8 +81,7 @@ class Forecaster:
         """Quantiles in the network's unit, rising, `[windows, horizon, quantiles]`, from `x [windows, length, 1]`."""
         n_quantiles = 2 * len(self.level) + 1
         total = np.zeros((len(x), self.framing.horizon, n_quantiles))
-        for weights in self.members:
-            machine = Machine(self.parts, weights)
+        for machine in self._machines:
             for first in range(0, len(x), _ROWS):
                 y, _ = machine.run(x[first : first + _ROWS])
                 total[first : first + _ROWS] += y.reshape(len(y), self.framing.horizon, n_quantiles)
@@ -90,6 +90,10 @@ class Forecaster:
             answer[:, :, i] -= widening
             answer[:, :, n_quantiles - 1 - i] += widening
         return np.sort(answer, axis=2)
+
+    @cached_property
+    def _machines(self) -> tuple[Machine, ...]:
+        return tuple(Machine(self.parts, weights) for weights in self.members)
 
     def forecast(self, windows: Floats, spreads: Floats) -> Floats:
         """Quantiles of the values, `[windows, horizon, quantiles]`.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ostinato.maps.base import Array, Part, Shape, State, Weight, Weights
-from ostinato.runtime.arrays import CONTEXT
+from ostinato.cells.base import Cell
+from ostinato.maps.base import Array, Context, Part, Shape, State, Weight, Weights
+from ostinato.runtime.arrays import NUMPY, with_native
+from ostinato.runtime.native import Prepared
 
 
 def expected(parts: Sequence[Part], shape: Shape) -> list[dict[str, Weight]]:
@@ -20,26 +23,61 @@ def expected(parts: Sequence[Part], shape: Shape) -> list[dict[str, Weight]]:
 
 
 class Machine:
-    """A stack of parts with their weights.
+    """A stack of parts with their weights, which are fixed: other weights need another machine.
+
+    `weights` holds read-only arrays. Each recurrent layer, and each direction of one, brings its weights into the order
+    of the compiled loops when it first runs, and keeps them so.
 
     Args:
         parts: The layers, first one first.
-        weights: One mapping a layer.
+        weights: One mapping a layer. Arrays that something may still write to are copied.
     """
 
     def __init__(self, parts: Sequence[Part], weights: Sequence[Weights]) -> None:
-        self.parts, self.weights = tuple(parts), tuple(weights)
+        self.parts = tuple(parts)
+        self.weights = tuple({name: _fixed(value) for name, value in w.items()} for w in weights)
+        self._own = {id(value) for w in self.weights for value in w.values()}
+        self._prepared: dict[tuple[int, ...], Prepared] = {}
 
     def run(
         self, x: Array, *, mask: Array | None = None, states: Sequence[State] = ()
     ) -> tuple[Array, tuple[State, ...]]:
         """Compute the whole stack on `x [batch, *input_shape]`; returns the output and each layer's final states."""
         states = states or ((),) * len(self.parts)
+        context = Context(NUMPY, self._scan)
         final = []
         for part, w, state in zip(self.parts, self.weights, states, strict=True):
-            x, mask, state = part.apply(CONTEXT, w, x, mask=mask, state=state)
+            x, mask, state = part.apply(context, w, x, mask=mask, state=state)
             final.append(state)
         return x, tuple(final)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Machine, (self.parts, self.weights)
+
+    def _scan(self, cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
+        return with_native(self._packed, cell, w, x, state, **options)
+
+    def _packed(self, cell: Cell, w: Weights) -> Prepared:
+        # An array of the machine lives as long as the machine, a cell as long as what is prepared: no number is reused.
+        key = (id(cell), *map(id, w.values()))
+        found = self._prepared.get(key)
+        if found is None:
+            found = Prepared(cell, w)
+            if self._own.issuperset(key[1:]):
+                self._prepared[key] = found
+        return found
+
+
+def _fixed(value: Array) -> Array:
+    """`value`, or a copy if numbers could be written into it; read-only."""
+    owner = value
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            value = np.array(value)
+            value.flags.writeable = False
+            break
+        owner = owner.base
+    return value
 
 
 def stacked(members: Sequence[Sequence[Weights]]) -> list[dict[str, Array]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +25,7 @@ class Network:
 
     Args:
         parts: Its layers.
-        weights: Their weights.
+        weights: Their weights, fixed from the first prediction on.
         input_shape: Shape of one sample, None for an open length.
     """
 
@@ -49,8 +50,12 @@ class Network:
                 fix="Reshape it.",
             )
         real = None if mask is None else np.asarray(mask, bool)
-        result: NDArray[np.float32] = Machine(self.parts, self.weights).run(samples, mask=real)[0]
+        result: NDArray[np.float32] = self._machine.run(samples, mask=real)[0]
         return result
+
+    @cached_property
+    def _machine(self) -> Machine:
+        return Machine(self.parts, self.weights)
 
 
 def load(path: str | os.PathLike[str], *, sha256: str | None = None) -> Network | Forecaster | Generator:

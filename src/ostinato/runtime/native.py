@@ -122,6 +122,14 @@ def key(cell: Cell) -> int | str:
     return number
 
 
+@functools.cache
+def cell_of(number: int, units: int) -> Cell:
+    """The cell that has this number in the compiled module, see `key`."""
+    if number <= 1:
+        return SimpleRNN(units, activation=("tanh", "relu")[number])
+    return (LSTM, GRU, GRUResetAfter)[number - 2](units)
+
+
 def spans(mask: int, batch: int, time: int, start: int, length: int) -> int:
     """Which kind of mask lies at the address `mask`; fills the int32 arrays at `start` and `length`."""
     return module().spans(mask, batch, time, start, length)  # type: ignore[no-any-return]
