@@ -48,7 +48,8 @@ class Stream:
                 got=reason,
                 fix="Predict whole sequences, or train a network of forward layers.",
             )
-        self.machine = Machine([_all_steps(part) for part in machine.parts], machine.weights)
+        parts = tuple(map(_all_steps, machine.parts))
+        self.machine = machine if parts == machine.parts else Machine(parts, machine.weights)
         self.batch = batch
         self.states: tuple[State, ...] = ()
 
