@@ -121,7 +121,9 @@ def main() -> None:
                 times[key].append(seconds(calls[key]))
         speed = {key: LENGTH / statistics.median(found) for key, found in times.items()}
         best = max(list(speed)[1:], key=speed.__getitem__)
-        rows.append({"case": name, **{k: round(v) for k, v in speed.items()}, "times faster": speed["ours"] / speed[best]})
+        rows.append(
+            {"case": name, **{k: round(v) for k, v in speed.items()}, "times faster": speed["ours"] / speed[best]}
+        )
         print(f"{name}   ours {speed['ours']:,.0f} symbols a second, {best} {speed[best]:,.0f}: "
               f"{speed['ours'] / speed[best]:.1f} times faster", flush=True)  # fmt: skip
     found = {

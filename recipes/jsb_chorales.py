@@ -31,9 +31,9 @@ from ostinato.maps.base import Part
 from ostinato.maps.dense import Dense
 from ostinato.maps.dropout import Dropout
 from ostinato.scans.recurrent import Recurrent
-from ostinato.train import Adam, Batch, EarlyStopping, Objective, Streams, measure, train
+from ostinato.train import Adam, Batch, Callback, EarlyStopping, Objective, Optimizer, Streams, measure, train
 
-KEYS = 88
+KEYS, BATCH = 88, 16
 PUBLISHED = {"LSTM": 8.45, "GRU": 8.43, "TCN": 8.10}
 """Bai, Kolter & Koltun 2018, table 1: nats a frame on the test part; the recurrent networks have 300,000 weights."""
 
@@ -53,13 +53,13 @@ class Options(NamedTuple):
 
     cell: str = "gru"
     units: int = 256
-    narrow: float = 0.2
-    out: float = 0.5
-    weight_drop: float = 0.3
-    learning_rate: float = 2e-3
-    batch_size: int = 16
-    epochs: int = 300
-    patience: int = 20
+    dropout_in: float = 0.3
+    dropout_out: float = 0.5
+    weight_drop: float = 0.4
+    learning_rate: float = 6e-3
+    decay: float = 0.985
+    epochs: int = 200
+    patience: int = 25
 
 
 def load(folder: Path) -> Parts:
@@ -87,13 +87,24 @@ def network(options: Options, *, seed: int) -> Stack:
     """One recurrent layer between two patterns of dropout, and a logit for each key."""
     cell = CELLS[options.cell](options.units)
     parts: list[Part] = [
-        Recurrent(cell, return_sequences=True, dropout=options.narrow, weight_drop=options.weight_drop),
-        Dropout(options.out),
+        Recurrent(cell, return_sequences=True, dropout=options.dropout_in, weight_drop=options.weight_drop),
+        Dropout(options.dropout_out),
         Dense(KEYS),
     ]
     stack = Stack([Layer(part, name=f"layer_{i}") for i, part in enumerate(parts)], seed=seed)
     stack.build((None, KEYS))
     return stack
+
+
+class Decay(Callback):
+    """Shrinks the step size after each epoch."""
+
+    def __init__(self, optimizer: Optimizer, share: float) -> None:
+        super().__init__()
+        self.optimizer, self.share = optimizer, share
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.optimizer.learning_rate *= self.share
 
 
 class Result(NamedTuple):
@@ -112,10 +123,10 @@ def run(parts: Parts, options: Options, *, seed: int) -> Result:
     objective = Objective(nats)
     stopping = EarlyStopping(patience=options.patience, restore_best_weights=True)
     valid, test = (streams(part, 32) for part in (parts.valid, parts.test))
+    optimizer = Adam(options.learning_rate, global_clipnorm=1.0)
     train(
-        stack, streams(parts.train, options.batch_size, seed=seed), objective=objective,
-        optimizer=Adam(options.learning_rate, global_clipnorm=1.0), epochs=range(options.epochs), valid=valid,
-        callbacks=[stopping],
+        stack, streams(parts.train, BATCH, seed=seed), objective=objective, optimizer=optimizer,
+        epochs=range(options.epochs), valid=valid, callbacks=[stopping, Decay(optimizer, options.decay)],
     )  # fmt: skip
     figures = [measure(stack, part, objective)["loss"] for part in (valid, test)]
     return Result(figures[0], figures[1], stopping.best_epoch + 1, time.monotonic() - began)

@@ -30,7 +30,12 @@ from ostinato.runtime.decode import Sampling
 @click.option("--top-p", type=float, default=1.0, help="Draw among the most probable that hold this share; 1 for all.")
 @click.option("--repetition-penalty", type=float, default=1.0, help="Above 1: what came before comes less often.")
 @click.option("--seed", type=int, help="The same seed draws the same symbols.")
-@click.option("--beam", type=click.IntRange(0, 1024), default=0, help="Search for the most probable text, following so many at once.")
+@click.option(
+    "--beam",
+    type=click.IntRange(0, 1024),
+    default=0,
+    help="Search for the most probable text, following so many at once.",
+)
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Write it to this file; needed for music.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
 def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None, sha256: str | None,
@@ -52,8 +57,9 @@ def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None
     if not text and out is None:
         raise ArgumentError("music must be written to a file", got="no file", fix="Pass out, say tune.mid.")
     if text and not beam and out is None:
+        pieces = generator.pieces(prime, length=length, sampling=how)  # which checks them before anything is shown
         click.echo(prime, nl=False)
-        for piece in generator.pieces(prime, length=length, sampling=how):
+        for piece in pieces:
             click.echo(piece, nl=False)
         click.echo()
         return

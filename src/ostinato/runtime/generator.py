@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ostinato.data.inputs import Texts, Tune, list_files, read_texts
-from ostinato.data.vocabularies._text import TextVocabulary
+from ostinato.data.vocabularies._text import Streamed, TextVocabulary
 from ostinato.data.vocabularies.base import Ids, Vocabulary
 from ostinato.errors import ArgumentError, DataError
 from ostinato.maps.base import Part, Weights
@@ -123,14 +123,8 @@ class Generator:
 
     def pieces(self, prime: str = "", *, length: int = 500, sampling: Sampling | None = None) -> Iterator[str]:
         """What follows the prime, in pieces of whole characters, as they are drawn; arguments as for `sample`."""
-        decoder = self._text().stream()
-        for symbol in self.sample(prime, length=length, sampling=sampling):
-            piece = decoder.feed(symbol)
-            if piece:
-                yield piece
-        rest = decoder.close()
-        if rest:
-            yield rest
+        vocabulary = self._text()
+        return _shown(self.sample(prime, length=length, sampling=sampling), vocabulary.stream())
 
     def generate(self, prime: Prime = "", *, length: int = 500, sampling: Sampling | None = None) -> Any:
         """The prime and what follows it: a text, or the bytes of a MIDI file. Arguments as for `sample`."""
@@ -279,6 +273,16 @@ class Generator:
                 code="type",
             )
         return self.vocabulary
+
+
+def _shown(symbols: Iterator[int], decoder: Streamed) -> Iterator[str]:
+    for symbol in symbols:
+        piece = decoder.feed(symbol)
+        if piece:
+            yield piece
+    rest = decoder.close()
+    if rest:
+        yield rest
 
 
 def _check_length(length: int) -> None:

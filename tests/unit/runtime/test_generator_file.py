@@ -1,4 +1,4 @@
-"""A model file of a generator: the same text after loading, and refused if settings, vocabulary or network do not fit."""
+"""A model file of a generator: the same text after loading; refused if settings, vocabulary or network do not fit."""
 
 from __future__ import annotations
 
