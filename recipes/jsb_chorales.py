@@ -53,18 +53,18 @@ class Options(NamedTuple):
 
     cell: str = "gru"
     units: int = 256
-    dropout_in: float = 0.3
+    dropout_in: float = 0.2
     dropout_out: float = 0.5
     weight_drop: float = 0.4
-    learning_rate: float = 6e-3
-    decay: float = 0.985
+    learning_rate: float = 5e-3
+    decay: float = 0.995
     epochs: int = 200
     patience: int = 25
 
 
 def load(folder: Path) -> Parts:
     """The three parts of the data set."""
-    from scipy.io import loadmat
+    from scipy.io import loadmat  # type: ignore[import-untyped]
 
     found = loadmat(folder / "jsb" / "JSB_Chorales.mat")
     return Parts(*([np.asarray(roll, np.float32) for roll in found[f"{name}data"][0]] for name in Parts._fields))

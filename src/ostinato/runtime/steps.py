@@ -33,7 +33,7 @@ def stepping(stream: Stream) -> Step:
     if _short(stream.machine.parts):
         return Steps(stream.machine, stream.states).step
     fork = stream.fork()
-    return lambda symbol: fork.step(np.array([symbol]))[0]  # type: ignore[no-any-return]
+    return lambda symbol: fork.step(np.array([symbol]))[0]
 
 
 def _short(parts: Sequence[Part]) -> bool:

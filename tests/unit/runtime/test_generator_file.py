@@ -14,6 +14,7 @@ from tests.unit.runtime.test_forecaster_file import QUIET, changed
 
 from ostinato import Generate
 from ostinato.cells import CELLS
+from ostinato.data.vocabularies.characters import Characters
 from ostinato.errors import ModelFileError
 from ostinato.maps.dense import Dense
 from ostinato.maps.embedding import Embedding
@@ -159,10 +160,10 @@ def test_networks_that_do_not_fit(of, tmp_path):
         refused(replace(made, manifest=manifest, extra=good.extra), tmp_path / "n")
 
 
-def test_several_members_are_refused(of, tmp_path):
+def test_several_members_are_refused(tmp_path):
     from ostinato.runtime.machine import stacked
 
-    good = of("characters")
+    good = to_bundle(generator(Characters("ab")), version="0.1.0")  # as many symbols as members
     manifest = msgspec.structs.replace(good.manifest, members=2)
     refused(replace(good, manifest=manifest, weights=stacked([good.weights] * 2)), tmp_path / "m")
 
