@@ -20,7 +20,7 @@ from ostinato.kernels import KERNELS
 from ostinato.version import __version__
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md"), *ROOT.glob("recipes/*.md")])
 BLOCKS = [
     pytest.param(block, id=f"{page.relative_to(ROOT)}:{number}")
     for page in PAGES
@@ -95,3 +95,11 @@ def test_every_bench_has_a_row():
     rows = (ROOT / "bench" / "README.md").read_text("utf-8")
     for file in ROOT.glob("bench/*.py"):
         assert f"`{file.name}`" in rows
+
+
+def test_every_recipe_has_a_row():
+    rows = (ROOT / "recipes" / "README.md").read_text("utf-8")
+    files = list(ROOT.glob("recipes/*.py"))
+    assert files
+    for file in files:
+        assert f"`{file.name}`" in rows, file

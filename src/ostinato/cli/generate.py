@@ -9,7 +9,8 @@ import click
 from ostinato.cli.options import check_target
 from ostinato.data.vocabularies._text import TextVocabulary
 from ostinato.errors import ArgumentError, ModelFileError
-from ostinato.runtime import Generator, load
+from ostinato.runtime import Forecaster, Generator, load
+from ostinato.runtime.atomic import replace_file
 from ostinato.runtime.decode import Sampling
 
 
@@ -29,7 +30,12 @@ from ostinato.runtime.decode import Sampling
 @click.option("--top-p", type=float, default=1.0, help="Draw among the most probable that hold this share; 1 for all.")
 @click.option("--repetition-penalty", type=float, default=1.0, help="Above 1: what came before comes less often.")
 @click.option("--seed", type=int, help="The same seed draws the same symbols.")
-@click.option("--beam", type=int, default=0, help="Search for the most probable text, following so many at once.")
+@click.option(
+    "--beam",
+    type=click.IntRange(0, 1024),
+    default=0,
+    help="Search for the most probable text, following so many at once.",
+)
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Write it to this file; needed for music.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
 def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None, sha256: str | None,
@@ -39,10 +45,11 @@ def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None
         check_target(out, model)
     generator = load(model, sha256=sha256)
     if not isinstance(generator, Generator):
+        forecasts = isinstance(generator, Forecaster)
         raise ModelFileError(
             "the model must be one that was made by `ostinato fit generate`",
-            got="a model of another task",
-            fix="Use `ostinato predict`.",
+            got="a forecaster" if forecasts else "a Sequential model",
+            fix="Use `ostinato predict`." if forecasts else "Use load_model(path).predict(x) in Python.",
             code="task",
         )
     how = Sampling(**sampling)  # type: ignore[arg-type]
@@ -50,8 +57,9 @@ def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None
     if not text and out is None:
         raise ArgumentError("music must be written to a file", got="no file", fix="Pass out, say tune.mid.")
     if text and not beam and out is None:
+        pieces = generator.pieces(prime, length=length, sampling=how)  # which checks them before anything is shown
         click.echo(prime, nl=False)
-        for piece in generator.pieces(prime, length=length, sampling=how):
+        for piece in pieces:
             click.echo(piece, nl=False)
         click.echo()
         return
@@ -61,5 +69,9 @@ def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None
         found = generator.generate(prime, length=length, sampling=how)
     if out is None:
         click.echo(found)
-    else:
-        out.write_bytes(found if isinstance(found, bytes) else found.encode())
+        return
+    data = found if isinstance(found, bytes) else found.encode()
+    if out.is_file() or not out.exists():
+        replace_file(str(out), [data])
+    else:  # a pipe or a device
+        out.write_bytes(data)

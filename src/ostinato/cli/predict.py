@@ -10,7 +10,7 @@ import click
 from ostinato.cli.options import TABLES, check_target
 from ostinato.data import write_table
 from ostinato.errors import DataWarning, ModelFileError
-from ostinato.runtime import Forecaster, load, precision_cost
+from ostinato.runtime import Forecaster, Generator, load, precision_cost
 from ostinato.runtime.native import PRECISIONS
 
 
@@ -35,10 +35,11 @@ def command(model: Path, data: Path | None, out: Path | None, sha256: str | None
         check_target(out, model, data, endings=TABLES)
     forecaster = load(model, sha256=sha256, precision=precision)
     if not isinstance(forecaster, Forecaster):
+        writes = isinstance(forecaster, Generator)
         raise ModelFileError(
-            "the model must be one that was made by `ostinato fit`",
-            got="a Sequential model",
-            fix="Use load_model(path).predict(x) in Python.",
+            "the model must be one that was made by `ostinato fit forecast`",
+            got="a generator" if writes else "a Sequential model",
+            fix="Use `ostinato generate`." if writes else "Use load_model(path).predict(x) in Python.",
             code="task",
         )
     panel = None if data is None else forecaster.read(str(data))

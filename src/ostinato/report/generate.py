@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NotRequired, TypedDict
 
-from ostinato.errors import ArgumentError
+from ostinato.errors import ArgumentError, ShapeError
 from ostinato.report.figures import COLOURS, INK, Line, Plot, figure
 from ostinato.report.forecast import Choice, LayerRow, MadeWith, Training
 from ostinato.report.page import Page, Section, render
@@ -88,6 +88,7 @@ def generate_report(report: GenerateReport) -> str:
 
     Raises:
         ArgumentError: `title`, `verdict`, `made_with` or `scores` is missing.
+        ShapeError: Pieces and their surprise are not as many.
         MissingDependency: Matplotlib is not installed.
     """
     for key in ("title", "verdict", "made_with", "scores", "symbols"):
@@ -141,9 +142,13 @@ def _sample(sample: Sample) -> str:
     return f"<h3>{escape(sample['label'])}</h3>{body}"
 
 
+def _named(text: str) -> str:
+    """Control and direction characters as their code points, so that none can act on the page."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else f"⟨{ord(c):04X}⟩" for c in text)
+
+
 def _visible(text: str) -> str:
-    """Escaped, with control and direction characters as their code points, so that none can act on the page."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else f"⟨{ord(c):04X}⟩" for c in escape(text))
+    return escape(_named(text))
 
 
 def _roll(roll: Roll) -> Plot:
@@ -173,6 +178,10 @@ def _mark(text: str, nats: float) -> str:
 
 def _surprise(surprise: Surprise) -> str:
     pieces, nats = list(surprise["pieces"]), [float(n) for n in surprise["nats"]]
+    if len(pieces) != len(nats):
+        raise ShapeError(
+            "surprise must have one number for each piece", got=f"{len(nats)} for {len(pieces)}", fix="Give as many."
+        )
     passage = "".join(_mark(text, n) for text, n in zip(pieces, nats, strict=True))
     limits = ["0", *(f"{limit:g}" for limit in BITS)]
     key = " ".join(
@@ -185,7 +194,7 @@ def _surprise(surprise: Surprise) -> str:
         for i in order
     ]
     for row in rows:
-        row.update({k: str(row[k]).replace("\n", "↵") for k in ("before", "piece")})
+        row.update({k: _named(str(row[k])).replace("\n", "↵") for k in ("before", "piece")})
     columns = [
         Column("piece", "What came", number=False),
         Column("before", "after", number=False),

@@ -30,6 +30,8 @@ options             layers have exactly their options, with valid values
 layers              each layer fits the output of the one before it
 tensors             the tensors are exactly those that the layers need
 task_tensor         further tensors are ones that the task allows
+task                the model is of the task that is asked for; its settings and layers fit the task
+vocabulary          the vocabulary of a generator is complete and valid
 memory              the data fits into memory
 digest              the data's SHA-256 is the one in the manifest
 pin                 the file's SHA-256 is the one that the caller asked for

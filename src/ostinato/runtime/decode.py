@@ -81,6 +81,7 @@ class Sampler:
         self._banned = np.asarray(banned, np.int64)
         self._random = np.random.default_rng(sampling.seed)
         self._seen = np.zeros(n_symbols, bool)
+        self._x, self._share = np.empty(n_symbols), np.empty(n_symbols)
 
     def saw(self, ids: Sequence[int] | NDArray[np.integer]) -> None:
         """Count these symbols as having come before, for the repetition penalty."""
@@ -89,7 +90,8 @@ class Sampler:
     def draw(self, scores: NDArray[np.floating]) -> int:
         """The next symbol from its scores `[symbols]`."""
         s = self.sampling
-        x = scores.astype(np.float64)
+        x = self._x
+        x[:] = scores
         if s.repetition_penalty != 1.0:
             seen = x[self._seen]
             x[self._seen] = np.where(seen > 0.0, seen / s.repetition_penalty, seen * s.repetition_penalty)
@@ -104,8 +106,10 @@ class Sampler:
 
     def _pick(self, x: Floats) -> int:
         s = self.sampling
-        x = (x - x.max()) / s.temperature
-        p = np.exp(x)
+        x -= np.maximum.reduce(x)
+        if s.temperature != 1.0:
+            x /= s.temperature
+        p = np.exp(x, out=x)
         if 0 < s.top_k < len(p) or s.top_p < 1.0:
             order = np.argsort(-p, kind="stable")
             kept = order[: s.top_k] if s.top_k else order
@@ -116,8 +120,8 @@ class Sampler:
             return int(
                 kept[min(int(np.searchsorted(share, self._random.random() * total, side="right")), len(kept) - 1)]
             )
-        share = np.cumsum(p)
-        symbol = int(np.searchsorted(share, self._random.random() * share[-1], side="right"))
+        share = np.add.accumulate(p, out=self._share)
+        symbol = int(share.searchsorted(self._random.random() * share[-1], side="right"))
         return symbol if symbol < len(p) else int(np.flatnonzero(p)[-1])
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ostinato.data.inputs import Texts, Tune, list_files, read_texts
-from ostinato.data.vocabularies._text import TextVocabulary
+from ostinato.data.vocabularies._text import Streamed, TextVocabulary
 from ostinato.data.vocabularies.base import Ids, Vocabulary
 from ostinato.errors import ArgumentError, DataError
 from ostinato.maps.base import Part, Weights
 from ostinato.metrics.text import bits_per_character, perplexity, surprise
 from ostinato.runtime.decode import Beam, Sampler, Sampling, beam_search, log_softmax
 from ostinato.runtime.machine import Machine
+from ostinato.runtime.steps import stepping
 from ostinato.runtime.stream import Stream
 
 _STEPS = 4096
@@ -110,7 +111,7 @@ class Generator:
             DataError: `unknown_symbol`, the training text did not have a symbol of it, and those of the vocabulary.
         """
         empty = isinstance(prime, str) and not prime
-        after = np.empty(0, np.int32) if empty else self.vocabulary.encode(prime)
+        after = np.empty(0, np.int32) if empty else self._encoded(prime)
         return np.concatenate([np.array([self.first], np.int32), after])
 
     def sample(self, prime: Prime = "", *, length: int = 500, sampling: Sampling | None = None) -> Iterator[int]:
@@ -129,25 +130,19 @@ class Generator:
 
     def _draw(self, known: Ids, length: int, sampler: Sampler) -> Iterator[int]:
         stream, end = Stream(self._machine), self.vocabulary.end_id
-        scores = self._read(stream, known)
-        for n in range(length):
-            symbol = sampler.draw(scores)
+        symbol = sampler.draw(self._read(stream, known))
+        step = stepping(stream)
+        for n in range(1, length + 1):
             if symbol == end:
                 return
             yield symbol
-            if n + 1 < length:
-                scores = stream.step(np.array([symbol]))[0]
+            if n < length:
+                symbol = sampler.draw(step(symbol))
 
     def pieces(self, prime: str = "", *, length: int = 500, sampling: Sampling | None = None) -> Iterator[str]:
         """What follows the prime, in pieces of whole characters, as they are drawn; arguments as for `sample`."""
-        decoder = self._text().stream()
-        for symbol in self.sample(prime, length=length, sampling=sampling):
-            piece = decoder.feed(symbol)
-            if piece:
-                yield piece
-        rest = decoder.close()
-        if rest:
-            yield rest
+        vocabulary = self._text()
+        return _shown(self.sample(prime, length=length, sampling=sampling), vocabulary.stream())
 
     def generate(self, prime: Prime = "", *, length: int = 500, sampling: Sampling | None = None) -> Any:
         """The prime and what follows it: a text, or the bytes of a MIDI file. Arguments as for `sample`."""
@@ -209,8 +204,7 @@ class Generator:
 
     def log_probability(self, source: Prime) -> float:
         """Natural logarithm of the probability of a whole text, item or tune, the item's end included."""
-        ids = self.vocabulary.encode_item(source) if self.vocabulary.items else self.ids(source)
-        return -float(self._cost(ids).sum())
+        return -float(self._cost(self._whole(source)).sum())
 
     def evaluate(self, data: Any) -> Figures:
         """How well the model knows texts or tunes that it was not trained on.
@@ -223,17 +217,40 @@ class Generator:
         """
         vocabulary = self.vocabulary
         if not isinstance(vocabulary, TextVocabulary):
-            rows = [vocabulary.encode_item(path) for path in list_files(data, endings=(".mid", ".midi"))]
+            rows = [self._whole(path) for path in list_files(data, endings=(".mid", ".midi"))]
         else:
             texts = (
                 data if isinstance(data, Texts) else read_texts(data, items="lines" if vocabulary.items else "stream")
             )
-            rows = [vocabulary.encode_item(t) if vocabulary.items else vocabulary.encode(t) for t in texts.items]
-        nats = np.concatenate([self.surprise(row) for row in rows])
+            places = [f"text {i}" for i in range(1, len(texts.items) + 1)] if len(texts.items) > 1 else [""]
+            rows = [self._whole(text, place) for text, place in zip(texts.items, places, strict=True)]
+        nats = np.concatenate([self._cost(row) for row in rows])
         if not isinstance(vocabulary, TextVocabulary):
             return Figures(len(nats), float(nats.mean()), perplexity(nats), None)
-        characters = sum(int(vocabulary.characters(row).sum()) for row in rows)
+        characters = sum(int(vocabulary.characters(row[1:]).sum()) for row in rows)
         return Figures(len(nats), float(nats.mean()), perplexity(nats), bits_per_character(nats, characters))
+
+    def _encoded(self, source: Prime, place: str = "") -> Ids:
+        """The ids of a text or tune, or an error that says what a model can do about unknown symbols."""
+        try:
+            return self.vocabulary.encode(source)
+        except DataError as error:
+            if error.code != "unknown_symbol":
+                raise
+            raise DataError(
+                error.rule,
+                got=error.got,
+                fix='Leave them out, or fit a model that has them, or one of bytes, which has all: symbols="bytes".',
+                where=[f"{where} of {place}" if place else where for where in error.where],
+                count=error.count,
+                code=error.code,
+            ) from None
+
+    def _whole(self, source: Prime, place: str = "") -> Ids:
+        """The ids of a text after the opening, or of an item between its start and its end."""
+        ids = np.concatenate([np.array([self.first], np.int32), self._encoded(source, place)])
+        end = self.vocabulary.end_id
+        return ids if end is None else np.append(ids, np.int32(end))
 
     def _cost(self, row: Ids) -> NDArray[np.float64]:
         stream, nats = Stream(self._machine), []
@@ -274,6 +291,16 @@ class Generator:
                 code="type",
             )
         return self.vocabulary
+
+
+def _shown(symbols: Iterator[int], decoder: Streamed) -> Iterator[str]:
+    for symbol in symbols:
+        piece = decoder.feed(symbol)
+        if piece:
+            yield piece
+    rest = decoder.close()
+    if rest:
+        yield rest
 
 
 def _check_length(length: int) -> None:

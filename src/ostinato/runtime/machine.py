@@ -66,9 +66,10 @@ class Machine:
     def _scan(self, cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
         if self.precision != "float32":
             _raise_without(native.why_not(cell, x))
-        return with_native(self._packed, cell, w, x, state, **options)
+        return with_native(self.prepared, cell, w, x, state, **options)
 
-    def _packed(self, cell: Cell, w: Weights) -> Prepared:
+    def prepared(self, cell: Cell, w: Weights) -> Prepared:
+        """A recurrent layer's weights in the order of the compiled loops, kept if they are the machine's own."""
         # An array of the machine lives as long as the machine, a cell as long as what is prepared: no number is reused.
         key = (id(cell), *map(id, w.values()))
         found = self._prepared.get(key)

@@ -256,9 +256,21 @@ class Prepared:
             y = back
         return y, last
 
-    def stepper(self, batch: int = 1) -> Stepper:
-        """A stream of single steps, from zeros."""
-        return Stepper(self._packed, batch, self.features, (self.cell.units, len(self.cell.states)))
+    def stepper(self, batch: int = 1, *, reads: Array | None = None) -> Stepper:
+        """A stream of single steps, from zeros.
+
+        Args:
+            batch: Streams side by side.
+            reads: The array `[batch, features]`, contiguous float32, that each step reads; one of its own by default.
+        """
+        x = np.zeros((batch, self.features), np.float32) if reads is None else reads
+        if x.shape != (batch, self.features) or x.dtype != np.float32 or not x.flags.c_contiguous:
+            raise ShapeError(
+                f"reads must be contiguous float32 ({batch}, {self.features})",
+                got=f"{x.dtype} {x.shape}",
+                fix="Leave it out.",
+            )
+        return Stepper(self._packed, x, (self.cell.units, len(self.cell.states)))
 
 
 class Stepper:
@@ -266,23 +278,26 @@ class Stepper:
 
     Args:
         weights: As `packed` gives them.
-        batch: Streams side by side.
-        features: Inputs a step.
+        x: `[batch, features]`, what each step reads.
         sizes: Units and number of states.
     """
 
-    def __init__(self, weights: Any, batch: int, features: int, sizes: tuple[int, int]) -> None:
-        self.x = np.zeros((batch, features), np.float32)
+    def __init__(self, weights: Any, x: Array, sizes: tuple[int, int]) -> None:
+        self.x, batch = x, x.shape[0]
         self.state = tuple(np.zeros((batch, sizes[0]), np.float32) for _ in range(sizes[1]))
         self._run = module().Run
-        x, h, c = (_address(a) for a in (self.x, self.state[0], _second(self.state)))
-        self._arguments = (weights, batch, 1, False, x, h, c, 0, 0, 0, h, c, False, threads(1))
+        at, h, c = (_address(a) for a in (x, self.state[0], _second(self.state)))
+        self._arguments = (weights, batch, 1, False, at, h, c, 0, 0, 0, h, c, False, threads(1))
 
     def step(self, x: Array) -> Array:
         """One step on `x [batch, features]`; returns h, which the next step overwrites."""
         self.x[:] = x
         self._run(*self._arguments)
         return self.state[0]
+
+    def advance(self) -> None:
+        """One step on what `x` holds."""
+        self._run(*self._arguments)
 
 
 def forward(

@@ -140,7 +140,7 @@ def utf8(text: str) -> bytes:
 def codes(text: str) -> NDArray[np.int64]:
     """The code points `[n]` of a text."""
     utf8(text)
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.int64)
+    return np.frombuffer(codecs.utf_32_le_encode(text)[0], dtype="<u4").astype(np.int64)  # needs no import at run time
 
 
 def unknown_symbols(kind: str, found: dict[str, int], *, where: list[str]) -> DataError:

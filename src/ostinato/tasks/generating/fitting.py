@@ -70,7 +70,7 @@ def streams(rows: Sequence[Ids], before: int | None, training: Training) -> Stre
         raise DataError(
             f"the training part must have at least {training.batch_size} symbols, one for each row of a batch",
             got=str(len(rows[0])),
-            fix="Give more text, or pass a smaller batch_size.",
+            fix=f"Give more text, or pass batch_size={len(rows[0])}.",
             code="short",
         )
     rows_at_once = training.batch_size
