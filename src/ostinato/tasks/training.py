@@ -10,7 +10,8 @@ from typing import Any
 
 from ostinato.errors import ArgumentError
 from ostinato.tasks.checks import check_number, check_whole
-from ostinato.train.resume import Checkpoint
+from ostinato.train.distributed import team
+from ostinato.train.resume import Checkpoint, describe
 from ostinato.train.truncated import MEMORY
 
 MOST_MEMBERS = 1024
@@ -95,10 +96,16 @@ class Training(LongSequences, Saving):
 
         Args:
             settings: What makes the run what it is; see `Checkpoint`.
+
+        Raises:
+            ArgumentError: The processes that train together do not have the same settings.
         """
+        together = team()
+        if together is not None:
+            together.agree({name: describe(value) for name, value in settings.items()})
         if self.checkpoint is None:
             return nullcontext()
-        return Checkpoint(self.checkpoint, settings, every=self.every)
+        return Checkpoint(self.checkpoint, settings, every=self.every, team=together)
 
 
 OF_THE_RUN = frozenset(f.name for owner in (LongSequences, Saving) for f in fields(owner))
