@@ -1,8 +1,8 @@
 """Several processes, on one machine or on several, that train one network together.
 
-All of them have all data and compute the same order. Each takes its share of the rows of every step; the gradient is the
-mean over the real steps of all of them, weighted by their numbers, and so are loss and metrics. One message a step holds
-all of it. The first process alone writes.
+All of them have all data and compute the same order. Each takes its share of the rows of every step; the gradient is
+the mean over the real steps of all of them, weighted by their numbers, and so are loss and metrics. One message a step
+holds all of it. The first process alone writes.
 """
 
 from __future__ import annotations
@@ -300,7 +300,7 @@ def _together() -> Iterator[None]:
         raise ProcessLost(
             "all processes of a run must stay until its end",
             got=f"a broken connection ({str(error).splitlines()[0]:.120})",
-            fix="See what the other processes wrote; the same command goes on from the last checkpoint, if there is one.",
+            fix="See what the others wrote; the same command goes on from the last checkpoint, if there is one.",
         ) from error
 
 

@@ -88,7 +88,7 @@ def train(
         history: Filled as training goes, so that it survives an error; a new one by default.
         sweep: How the gradient of a step is found; at once by default.
         part: Where the training is saved while it goes, and from where it goes on if it was stopped.
-        team: The processes that train together, all of which call this with the same arguments; None for this one alone.
+        team: The processes that train together, each of which calls this likewise; None for this one alone.
 
     Returns:
         The history, figures by epoch.
