@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +32,10 @@ from ostinato.train.generations import Generations
 from ostinato.train.packing import pack, unpack
 from ostinato.train.sweeps import Found, Objective, States, Sweep
 
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
+
+_PATIENCE = 600.0
 _NEEDED = ("RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -330,10 +336,14 @@ def team() -> Team | None:
             fix="Install a torch of pytorch.org, or unset WORLD_SIZE.",
         )
     if not dist.is_initialized():
+        from torch.distributed.rendezvous import rendezvous
+
         cuda = torch.cuda.is_available() and dist.is_nccl_available()
         with _together():
             try:
-                dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+                store, rank, size = next(iter(rendezvous("env://")))
+                backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+                dist.init_process_group(backend, store=_meet(store, rank, size), rank=rank, world_size=size)
             except ValueError as error:
                 raise ArgumentError(
                     "MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE must describe a group of processes",
@@ -342,6 +352,32 @@ def team() -> Team | None:
                 ) from None
         atexit.register(_leave)
     return Team(dist.get_rank(), dist.get_world_size())
+
+
+def _meet(store: Store, rank: int, size: int) -> Store:
+    """A store for these processes alone; after a restart, `torchrun` still holds what those that are gone have written.
+
+    Each process greets the first one with a number of its own, and waits for an answer to that number.
+    """
+    from torch.distributed.distributed_c10d import PrefixStore
+
+    own = secrets.token_hex(8)
+    if rank:
+        store.set(f"hello {rank}", own)
+        lead = store.get(f"welcome {own}").decode()
+        store.set(f"ready {lead} {rank}", "")
+        return PrefixStore(lead, store)
+    until = time.monotonic() + _PATIENCE
+    absent = set(range(1, size))
+    while absent:
+        if time.monotonic() > until:
+            raise RuntimeError(f"no sign of {len(absent)} of {size} processes")
+        for other in absent:
+            if store.check([f"hello {other}"]):
+                store.set(f"welcome {store.get(f'hello {other}').decode()}", own)
+        absent = {other for other in absent if not store.check([f"ready {own} {other}"])}
+        time.sleep(0.01)
+    return PrefixStore(own, store)
 
 
 def _leave() -> None:
