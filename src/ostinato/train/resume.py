@@ -83,7 +83,7 @@ class Checkpoint:
             self._compare(saved["settings"], self.settings, "")
             self._done, self._current, self._parts = saved["done"], saved["current"], saved["parts"]
             if team is None or team.first:
-                _warn_of(saved["environment"], environment(team))
+                _warn_of(saved["environment"], self._environment())
         if team is not None:
             team.ask = self._signs
 
@@ -121,7 +121,7 @@ class Checkpoint:
         self._files.write(
             {
                 "settings": self.settings,
-                "environment": environment(self.team),
+                "environment": self._environment(),
                 "parts": self._parts,
                 "done": self._done,
                 "current": self._current,
@@ -144,6 +144,9 @@ class Checkpoint:
             self.interrupts.caught = SIGINT if told.interrupted else SIGTERM
             return True
         return False
+
+    def _environment(self) -> dict[str, str]:
+        return environment() | {"processes": str(1 if self.team is None else self.team.size)}
 
     def _signs(self) -> Signs:
         """What this process has to say about saving; the first one has the clock."""
@@ -249,7 +252,7 @@ def _shown(text: str | None) -> str:
     return f"other data ({text})" if text.startswith("sha256 ") else text
 
 
-def environment(team: Team | None = None) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What the bits of a run depend on beside its settings."""
     there = native.available() is None
     return {
@@ -258,7 +261,6 @@ def environment(team: Team | None = None) -> dict[str, str]:
         "NumPy": np.__version__,
         "ISA": native.engine() if there else "none",
         "threads": str(native.threads(torch.get_num_threads())),
-        "processes": str(1 if team is None else team.size),
     }
 
 
