@@ -163,6 +163,12 @@ class CheckpointWriteError(OstinatoError, OSError):
     default_code = "checkpoint_write"
 
 
+class ProcessLost(OstinatoError, RuntimeError):
+    """Another process of a run over several processes ended or no longer answers; this one cannot go on alone."""
+
+    default_code = "process_lost"
+
+
 class ResumeWarning(OstinatoWarning):
     """A run goes on under other conditions than it began with, so that its numbers may differ in their last bits."""
 

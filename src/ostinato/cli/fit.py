@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from ostinato._folder import catalogue
 from ostinato._optional import require
 from ostinato.cli.options import check_target, make_task, task_options
+from ostinato.errors import OstinatoWarning
 
 
 class Tasks(click.Group):
@@ -34,6 +36,12 @@ def _tasks() -> Any:
     return catalogue("ostinato.tasks", Task)
 
 
+def _team() -> Any:
+    from ostinato.train.distributed import team
+
+    return team()
+
+
 def _command(name: str, task: type[Any]) -> click.Command:
     several = task.several_files
 
@@ -45,12 +53,20 @@ def _command(name: str, task: type[Any]) -> click.Command:
         began = time.monotonic()
         model = make_task(task, given)
         source = [str(path) for path in files]
+        together = _team()
+        if together is not None and not together.first:
+            warnings.simplefilter("ignore", OstinatoWarning)
         model.fit(source if len(source) > 1 else source[0], verbose=0 if quiet or not sys.stdout.isatty() else 1)
+        if together is not None and not together.first:
+            together.wait()
+            return
         model.save(out)
         model.report(page, command=shlex.join(["ostinato", *sys.argv[1:]]))
         if not quiet:
             click.echo(model.summary())
             click.echo(f"\nmodel   {out}\nreport  {page}\ntime    {time.monotonic() - began:.0f} s")
+        if together is not None:
+            together.wait()
 
     summary = (task.__doc__ or "").split("\n\n")[0]
     return click.Command(

@@ -239,7 +239,7 @@ class OwnNoise(Noise):
         self.model = model
 
     def enter(self, layer: int) -> Noise:
-        self.step = self.model.step
+        self.step, self.among = self.model.step, self.model.among
         return super().enter(layer)
 
     @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
 _64 = (1 << 64) - 1
@@ -22,10 +22,15 @@ class Noise:
 
     Args:
         seed: The model's seed.
+
+    Attributes:
+        among: If the rows of a batch are a part of a larger one: their positions there, and how many rows it has. They
+            then draw what they would draw in it.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.among: tuple[Tensor, int] | None = None
         self.step = 0
         self.window = 0
         self._layer = 0
@@ -52,9 +57,14 @@ class Noise:
     def drop(self, x: Tensor, rate: float, axes: tuple[int, ...]) -> Tensor:
         """Zero entries of `x` with probability `rate`, divide the others by 1 - rate; noise is shared along `axes`."""
         shape = [1 if axis in axes else n for axis, n in enumerate(x.shape)]
+        rows = None if 0 in axes or isinstance(x, nn.Parameter) else self.among
+        if rows is not None:
+            shape[0] = rows[1]
         keep = torch.empty(shape, dtype=x.dtype, device=x.device)
         window = self.window if len(shape) > 2 and 1 not in axes else 0
         keep.bernoulli_(1.0 - rate, generator=self._generator(x.device, window))
+        if rows is not None:
+            keep = keep.index_select(0, rows[0].to(x.device))
         return x * keep.mul_(1.0 / (1.0 - rate))
 
     def _generator(self, device: torch.device, window: int) -> torch.Generator:

@@ -13,6 +13,7 @@ from ostinato.maps.base import Part, Shape, Weights
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
+from ostinato.train.distributed import team
 from ostinato.train.exploding import ExplodingSteps
 from ostinato.train.feeds import Batches, Feed
 from ostinato.train.history import History
@@ -102,7 +103,7 @@ def train_stack(
     label: str = "",
     run: Checkpoint | None = None,
 ) -> Trained:
-    """Train a built stack; arguments and errors as for `train_member`.
+    """Train a built stack, together with the other processes if there are any; errors as for `train_member`.
 
     Args:
         stack: The network.
@@ -117,7 +118,8 @@ def train_stack(
     stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
     watched = ExplodingSteps()
     callbacks: list[Callback] = [stopping, watched]
-    if verbose:
+    together = team()
+    if verbose and (together is None or together.first):
         callbacks.append(Progress(verbose, label=label))
     history = train(
         stack,
@@ -135,8 +137,11 @@ def train_stack(
         sweep=to.sweep,
         part=None if run is None else run.part(label),
         callbacks=callbacks,
+        team=together,
     )
-    if run is not None and run.interrupts.caught is not None:
+    if together is not None:
+        together.wait()
+    if run is not None and run.halted():
         run.stop()
     weights: list[Weights] = [
         {key.rpartition(".")[2]: np.array(p.detach().cpu().numpy(), np.float32) for key, p in layer.named_parameters()}

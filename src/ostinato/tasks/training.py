@@ -10,7 +10,8 @@ from typing import Any
 
 from ostinato.errors import ArgumentError
 from ostinato.tasks.checks import check_choice, check_number, check_whole
-from ostinato.train.resume import Checkpoint
+from ostinato.train.distributed import team
+from ostinato.train.resume import Checkpoint, describe
 from ostinato.train.schedules import CosineDecay, OneCycle, Schedule, WarmUp
 from ostinato.train.truncated import MEMORY
 
@@ -126,10 +127,16 @@ class Training(LongSequences, Rates, Saving):
 
         Args:
             settings: What makes the run what it is; see `Checkpoint`.
+
+        Raises:
+            ArgumentError: The processes that train together do not have the same settings.
         """
+        together = team()
+        if together is not None:
+            together.agree({name: describe(value) for name, value in settings.items()})
         if self.checkpoint is None:
             return nullcontext()
-        return Checkpoint(self.checkpoint, settings, every=self.every)
+        return Checkpoint(self.checkpoint, settings, every=self.every, team=together)
 
 
 OF_THE_RUN = frozenset(f.name for owner in (LongSequences, Rates, Saving) for f in fields(owner))

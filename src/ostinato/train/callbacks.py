@@ -18,7 +18,11 @@ class Callback:
 
     `model` is the model in training; setting `model.stop_training = True` ends it after the current epoch. `params`
     holds "epochs", "steps" and "verbose".
+
+    `lasting` says whether its state belongs to a saved run. A run goes on without a callback that only shows something.
     """
+
+    lasting = True
 
     def __init__(self) -> None:
         self.model: Any = None

@@ -23,12 +23,16 @@ class Piece(NamedTuple):
         numbers: Numbers of the samples or sequences, for messages.
         fresh: `[batch]`, True for rows that begin a sequence here; None if all do.
         keep: Which rows of the piece before this one's rows are, in order; None if they are all.
+        lanes: `[batch]`, a number of each row that it keeps as long as its state is carried; None for its position.
+        among: If these rows are a part of a larger piece: their positions there, and how many rows it has.
     """
 
     batch: Batch
     numbers: Tensor
     fresh: Tensor | None = None
     keep: Tensor | None = None
+    lanes: Tensor | None = None
+    among: tuple[Tensor, int] | None = None
 
 
 class Feed(ABC):

@@ -15,6 +15,7 @@ from ostinato.layers.stack import Stack
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback, Callbacks
 from ostinato.train.closure import Closure
+from ostinato.train.distributed import Team
 from ostinato.train.feeds import Feed, Piece, as_feed
 from ostinato.train.flat import Flat
 from ostinato.train.history import History
@@ -68,6 +69,7 @@ def train(
     history: History | None = None,
     sweep: Sweep = _WHOLE,
     part: Part | None = None,
+    team: Team | None = None,
 ) -> History:
     """Minimise the loss over `samples`.
 
@@ -87,6 +89,7 @@ def train(
         history: Filled as training goes, so that it survives an error; a new one by default.
         sweep: How the gradient of a step is found; at once by default.
         part: Where the training is saved while it goes, and from where it goes on if it was stopped.
+        team: The processes that train together, each of which calls this likewise; None for this one alone.
 
     Returns:
         The history, figures by epoch.
@@ -98,17 +101,21 @@ def train(
     """
     feed = as_feed(samples, order)
     sweep.check(stack)
-    if optimizer.closures and not isinstance(sweep, Whole):
+    if optimizer.closures and (team is not None or not isinstance(sweep, Whole)):
         raise ArgumentError(
-            f"{type(optimizer).__name__} must see each step at once, since it computes it several times",
-            got="windows along time",
-            fix="Pass bptt=None with memory='truncate', or another optimiser.",
+            f"{type(optimizer).__name__} must see each step at once and in one process, since it computes it several times",
+            got="windows along time" if team is None else "several processes",
+            fix="Pass bptt=0 and train in one process, or pass another optimiser.",
         )
     if feed.carries:
         last_recurrent(stack)
     held = None if valid is None else as_feed(valid, None if isinstance(valid, Feed) else _batches_of(order)).still()
     flat = Flat(stack.parameters())
     optimizer.bind(flat)
+    if team is not None:
+        feed, held = team.share(feed), None if held is None else team.share(held, whole=False)
+        sweep = team.sweep(sweep, flat)
+        team.same(flat.data)
     history = History() if history is None else history
     params = {"epochs": epochs.stop, "steps": feed.steps(epochs.start), "verbose": 0}
     hooks = Callbacks(callbacks, stack, params)
@@ -161,7 +168,8 @@ def train(
                     for call in hooks.batch_end:
                         call(number, logs)
                 if part is not None and part.due():
-                    part.save(scene.take(Standing(epoch, number + 1, carried, running.totals, logs)))
+                    states = carried if team is None else team.gather(carried, piece)
+                    part.save(scene.take(Standing(epoch, number + 1, states, running.totals, logs)))
                     if part.stopped:
                         interrupted = True
                         break
@@ -169,6 +177,8 @@ def train(
             if interrupted:
                 break
             at = Standing(epoch + 1)
+            if team is not None:
+                team.same(flat.data)
             if not flat.intact():
                 raise ArgumentError(
                     "weights must stay where they are while they are trained",
@@ -183,10 +193,12 @@ def train(
             good.copy_(flat.data)
             logs = running.means()
             if held is not None and (epoch + 1) % valid_every == 0:
-                logs |= {f"val_{name}": v for name, v in measure(stack, held, objective).items()}
+                logs |= {f"val_{name}": v for name, v in _gauge(stack, held, objective, team).items()}
             for call in hooks.epoch_end:
                 call(epoch, logs)
             history.add(epoch, logs)
+            if team is not None:
+                team.settle(stack)
             if part is not None and part.due():
                 part.save(scene.take(Standing(epoch + 1, logs=logs)))
                 if part.stopped:
@@ -241,11 +253,19 @@ def measure(
     feed = as_feed(samples, None if batch_size is None else Order(0, batch_size, shuffle=False)).still()
     if feed.carries:
         last_recurrent(stack)
+    return _gauge(stack, feed, objective, None)
+
+
+@torch.no_grad()
+def _gauge(stack: Stack, feed: Feed, objective: Objective, team: Team | None) -> dict[str, float]:
+    """Loss and metrics over a feed, or over the shares of it that all processes have."""
     running = Running(objective)
     carried: States = ()
     with _calm(stack):
         for piece in feed.pieces(0):
             batch = piece.batch
+            if not len(batch.x):
+                continue
             start = begin(stack, piece, carried) if feed.carries else ()
             y, mask, states = stack.run(batch.x, mask=batch.mask, states=start)
             loss, weight = objective.loss(y, batch, mask)
@@ -253,6 +273,9 @@ def measure(
                 loss = loss + objective.penalty()
             running.add(float(loss), weight, objective.figures(y, batch, mask))
             carried = states
+    if team is not None:
+        sums = iter(team.sums([value for total in running.totals.values() for value in total]))
+        running.totals = {name: [next(sums), next(sums)] for name in running.totals}
     return running.means()
 
 
@@ -309,6 +332,8 @@ def _stop(stack: Stack, flat: Flat, optimizer: Optimizer, good: Tensor, at: Plac
 def _first_bad_layer(stack: Stack, at: Place) -> str:
     batch = at.piece.batch
     x, mask = batch.x, batch.mask
+    if not len(x):
+        return "another process's rows"
     if not x.to(torch.float64).isfinite().all():
         return "the input"
     stack.eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from ostinato.train.callbacks import Callback, Logs
 
@@ -20,6 +20,8 @@ class Progress(Callback):
         label: Put in front of each line.
     """
 
+    lasting = False
+
     def __init__(self, verbose: int = 1, stream: TextIO | None = None, *, label: str = "") -> None:
         super().__init__()
         self.stream = stream or sys.stdout
@@ -28,12 +30,6 @@ class Progress(Callback):
         self._epoch = 0
         self._next = 0.0
         self._began = 0.0
-
-    def state(self) -> dict[str, Any]:
-        return {"epoch": self._epoch}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        self._epoch, self._began = state["epoch"], time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch, self._began = epoch, time.monotonic()

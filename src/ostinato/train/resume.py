@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from signal import SIGINT
+from signal import SIGINT, SIGTERM
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -27,6 +27,7 @@ from ostinato.layers.stack import Stack
 from ostinato.runtime import native
 from ostinato.train.batches import Order
 from ostinato.train.callbacks import Callback
+from ostinato.train.distributed import Signs, Team
 from ostinato.train.feeds import Feed
 from ostinato.train.fingerprint import fingerprint
 from ostinato.train.generations import Generations
@@ -49,6 +50,7 @@ class Checkpoint:
         settings: What makes the run what it is, by name: options, and digests of data. They must be the same when the
             run goes on.
         every: Seconds between two saves; work of at most so long is lost when the process is killed.
+        team: The processes that share the run, of which the first one writes; None for this one alone.
 
     Raises:
         CheckpointDamaged: There are files, and none is whole.
@@ -57,13 +59,21 @@ class Checkpoint:
         CheckpointWriteError: The folder cannot be written to.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any], *, every: float = 30.0) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        *,
+        every: float = 30.0,
+        team: Team | None = None,
+    ) -> None:
         if isinstance(every, bool) or not isinstance(every, (int, float)) or not every >= 0.0:
             raise ArgumentError("every must be a number of at least 0", got=repr(every), fix="Pass seconds.")
         self.every = float(every)
         self.interrupts = Interrupts()
         self.settings = {name: describe(value) for name, value in settings.items()}
-        self._files = Generations(folder)
+        self.team = team
+        self._files = Generations(folder) if team is None else team.open(folder)
         self._done: dict[str, Any] = {}
         self._current: dict[str, Any] = {}
         self._parts: dict[str, dict[str, str]] = {}
@@ -72,7 +82,10 @@ class Checkpoint:
         if saved is not None:
             self._compare(saved["settings"], self.settings, "")
             self._done, self._current, self._parts = saved["done"], saved["current"], saved["parts"]
-            _warn_of(saved["environment"], environment())
+            if team is None or team.first:
+                _warn_of(saved["environment"], self._environment())
+        if team is not None:
+            team.ask = self._signs
 
     @property
     def folder(self) -> str:
@@ -87,6 +100,8 @@ class Checkpoint:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.interrupts.__exit__(kind, error, trace)
+        if self.team is not None:
+            self.team.ask = Signs
 
     def part(self, name: str, settings: Mapping[str, Any] | None = None) -> Part:
         """One training of the run.
@@ -106,13 +121,38 @@ class Checkpoint:
         self._files.write(
             {
                 "settings": self.settings,
-                "environment": environment(),
+                "environment": self._environment(),
                 "parts": self._parts,
                 "done": self._done,
                 "current": self._current,
             }
         )
         self._due = time.monotonic() + self.every
+        if self.team is not None:
+            self.team.told = self.team.told._replace(due=False)
+
+    def due(self) -> bool:
+        """Whether it is time to save; of several processes, all find the same."""
+        return any(self._signs() if self.team is None else self.team.told)
+
+    def halted(self) -> bool:
+        """Whether a signal asks to stop; of several processes, all find the same, whichever of them it reached."""
+        if self.team is None:
+            return self.interrupts.caught is not None
+        told = self.team.told
+        if told.interrupted or told.terminated:
+            self.interrupts.caught = SIGINT if told.interrupted else SIGTERM
+            return True
+        return False
+
+    def _environment(self) -> dict[str, str]:
+        return environment() | {"processes": str(1 if self.team is None else self.team.size)}
+
+    def _signs(self) -> Signs:
+        """What this process has to say about saving; the first one has the clock."""
+        caught = self.interrupts.caught
+        first = self.team is None or self.team.first
+        return Signs(first and time.monotonic() >= self._due, caught == SIGINT, caught == SIGTERM)
 
     def stop(self) -> NoReturn:
         """End the program's work here, after a signal: as Ctrl-C or SIGTERM do, with words on how to go on."""
@@ -164,11 +204,11 @@ class Part:
     @property
     def stopped(self) -> bool:
         """Whether a signal asks to stop."""
-        return self._run.interrupts.caught is not None
+        return self._run.halted()
 
     def due(self) -> bool:
         """Whether it is time to save."""
-        return time.monotonic() >= self._run._due or self._run.interrupts.caught is not None
+        return self._run.due()
 
     def watch(self, *, on: bool) -> None:
         """Say whether signals wait for the end of the step, which calls `due`."""

@@ -69,7 +69,7 @@ class Scene:
             "weights": self.flat.data,
             "good": self.good,
             "optimizer": self.optimizer.state(),
-            "callbacks": [callback.state() for callback in self.callbacks],
+            "callbacks": [callback.state() for callback in self.callbacks if callback.lasting],
             "history": {"epoch": self.history.epoch, "history": self.history.history},
             "stop": self.stack.stop_training,
             "calls": self.stack.noise.calls,
@@ -82,8 +82,13 @@ class Scene:
         self.flat.restore(saved["weights"])
         self.good.copy_(saved["good"])
         self.optimizer.load_state(saved["optimizer"])
-        for callback, state in zip(self.callbacks, saved["callbacks"], strict=True):
+        lasting = [callback for callback in self.callbacks if callback.lasting]
+        for callback, state in zip(lasting, saved["callbacks"], strict=True):
             callback.load_state(state)
+        if saved["step"]:  # an epoch that is not over yet, of which the others have not heard
+            for callback in self.callbacks:
+                if not callback.lasting:
+                    callback.on_epoch_begin(saved["epoch"], {})
         self.history.epoch[:] = saved["history"]["epoch"]
         self.history.history.clear()
         self.history.history.update({name: list(values) for name, values in saved["history"]["history"].items()})

@@ -183,6 +183,7 @@ class Streams(Feed):
             torch.from_numpy(layout.sequence[rows, k]),
             None if fresh.all() else torch.from_numpy(fresh),
             None if before is None or len(before) == len(rows) else torch.from_numpy(np.searchsorted(before, rows)),
+            torch.from_numpy(rows),
         )
 
 
