@@ -103,7 +103,7 @@ def train(
     sweep.check(stack)
     if optimizer.closures and (team is not None or not isinstance(sweep, Whole)):
         raise ArgumentError(
-            f"{type(optimizer).__name__} must see each step at once and in one process, since it computes it several times",
+            f"{type(optimizer).__name__} must see a step at once and in one process, as it computes it several times",
             got="windows along time" if team is None else "several processes",
             fix="Pass bptt=0 and train in one process, or pass another optimiser.",
         )
