@@ -102,6 +102,9 @@ class Checkpoint:
         self.interrupts.__exit__(kind, error, trace)
         if self.team is not None:
             self.team.ask = Signs
+        at_once = kind in (KeyboardInterrupt, SystemExit) and self.interrupts.caught is not None
+        if at_once and (self._done or self._current):  # a signal between two trainings, or a second one
+            self.stop()
 
     def part(self, name: str, settings: Mapping[str, Any] | None = None) -> Part:
         """One training of the run.
