@@ -1,8 +1,8 @@
 """tinyshakespeare: nats a character over the whole validation part, states carried, as published figures count them.
 
 The first 1,003,854 characters are learned from, the last 111,540 are the validation part. Published: minGRU 1.548,
-minLSTM 1.555 (Feng et al. 2024, "Were RNNs all we needed?"), nanoGPT 1.4697, its small CPU configuration 1.88. The
-settings were chosen on the validation part, as those of the published figures were: there is no test part.
+minLSTM 1.555 (Feng et al. 2024, "Were RNNs all we needed?"), nanoGPT 1.4697, its small CPU configuration 1.88. There is
+no test part.
 
     OSTINATO_DATA=folder python recipes/tinyshakespeare.py [seed ...]
 """
