@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ostinato.errors import ArgumentError
-from ostinato.report.figures import COLOURS, INK, Band, Line, Plot, figure, side_by_side
+from ostinato.report.figures import COLOURS, Band, Line, Plot, figure, side_by_side
 from ostinato.report.health import HealthFacts, health_section
 from ostinato.report.page import Page, Section, render
+from ostinato.report.pieces import Choice, LayerRow, MadeWith, Training, choices, layers, listed, losses, reproduce
 from ostinato.report.tables import Column, table
 
 Bands = Mapping[int, tuple[ArrayLike, ArrayLike]]
@@ -23,14 +24,6 @@ SHOWN = 5
 
 SERIES = 6
 """At most this many series are drawn."""
-
-
-class MadeWith(TypedDict):
-    """What it takes to make the same report again: versions by package name, the seed, the command line."""
-
-    versions: Mapping[str, str]
-    seed: int
-    command: str
 
 
 class DataFacts(TypedDict):
@@ -91,31 +84,6 @@ class SeriesBacktest(TypedDict):
     cutoffs: Sequence[Window]
 
 
-class Training(TypedDict):
-    """Losses after each epoch and the epoch (from 1) whose weights were kept."""
-
-    epochs: int
-    train_loss: Sequence[float]
-    valid_loss: Sequence[float]
-    best_epoch: int
-
-
-class LayerRow(TypedDict):
-    """One row of the model summary; `output` is its shape as text."""
-
-    layer: str
-    output: str
-    parameters: int
-
-
-class Choice(TypedDict):
-    """Something that was chosen: by the user or for the user, and why."""
-
-    what: str
-    chosen: object
-    why: str
-
-
 class ForecastReport(TypedDict):
     """All that a forecast report shows. What is left out, or empty, is not shown.
 
@@ -169,19 +137,18 @@ def forecast_report(report: ForecastReport) -> str:
             Section("by-horizon", "Errors by horizon", _by_horizon(report["by_horizon"], own=own, unit=unit))
         )
     if report.get("training"):
-        sections.append(Section("training", "Training", _training(report["training"])))
+        sections.append(Section("training", "Training", losses(report["training"])))
     if report.get("gradients"):
         sections.append(health_section(report["gradients"]))
     if report.get("data"):
         sections.append(Section("data", "Data and its treatment", _data(report["data"])))
     if report.get("choices"):
-        columns = [Column(key, key.capitalize(), number=False) for key in ("what", "chosen", "why")]
-        sections.append(Section("choices", "Choices made and why", table(columns, report["choices"])))
+        sections.append(Section("choices", "Choices made and why", choices(report["choices"])))
     if report.get("model"):
-        sections.append(Section("model", "Model", _model(report["model"])))
+        sections.append(Section("model", "Model", layers(report["model"])))
     if report.get("notes"):
-        sections.append(Section("notes", "Notes", _list(report["notes"])))
-    sections.append(Section("reproduce", "How to reproduce", _reproduce(report["made_with"])))
+        sections.append(Section("notes", "Notes", listed(report["notes"])))
+    sections.append(Section("reproduce", "How to reproduce", reproduce(report["made_with"])))
     return render(Page(report["title"], report["verdict"], tuple(sections)))
 
 
@@ -278,26 +245,6 @@ def _by_horizon(errors: Mapping[str, Sequence[float]], *, own: str, unit: str) -
     return figure(plot)
 
 
-def _training(training: Training) -> str:
-    best = training["best_epoch"]
-    lines = [
-        Line(name, list(range(1, len(losses) + 1)), losses, colour=colour, dash=dash, width=1.8)
-        for name, losses, colour, dash in (
-            ("training loss", training["train_loss"], INK, 1),
-            ("validation loss", training["valid_loss"], COLOURS[0], 0),
-        )
-        if len(losses)
-    ]
-    plot = Plot(
-        label="Loss by epoch",
-        lines=tuple(lines),
-        marks=(best,),
-        axes=("epoch", "loss"),
-        caption=f"{training['epochs']} epochs; the weights after epoch {best} (dotted line) were kept.",
-    )
-    return figure(plot)
-
-
 def _data(data: DataFacts) -> str:
     facts = (
         ("Series", f"{data['n_series']:,}".replace(",", "\u202f")),
@@ -307,25 +254,7 @@ def _data(data: DataFacts) -> str:
         ("Last time", data["last"]),
     )
     body = "<dl>" + "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in facts) + "</dl>"
-    return body + (_list(data["treatments"]) if data["treatments"] else "<p>The data was used as it came.</p>")
-
-
-def _model(layers: Sequence[LayerRow]) -> str:
-    columns = [
-        Column("layer", "Layer", number=False),
-        Column("output", "Output", number=False),
-        Column("parameters", "Parameters"),
-    ]
-    total = f"{sum(layer['parameters'] for layer in layers):,}".replace(",", "\u202f")
-    return table(columns, layers, caption=f"{total} parameters in all.")
-
-
-def _reproduce(made_with: MadeWith) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in made_with["versions"].items())
-    return (
-        f"<pre><code>{escape(made_with['command'])}</code></pre>"
-        f"<p>Seed {escape(str(made_with['seed']))}. Made with {escape(versions)}.</p>"
-    )
+    return body + (listed(data["treatments"]) if data["treatments"] else "<p>The data was used as it came.</p>")
 
 
 def _plots(plots: Sequence[Plot], *, total: int) -> str:
@@ -333,7 +262,3 @@ def _plots(plots: Sequence[Plot], *, total: int) -> str:
     if len(plots) == 1:
         return figure(plots[0]) + more
     return side_by_side([figure(plot, wide=False) for plot in plots]) + more
-
-
-def _list(sentences: Sequence[str]) -> str:
-    return '<ul class="plain">' + "".join(f"<li>{escape(str(text))}</li>" for text in sentences) + "</ul>"

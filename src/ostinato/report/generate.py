@@ -9,9 +9,9 @@ from html import escape
 from typing import NotRequired, TypedDict
 
 from ostinato.errors import ArgumentError, ShapeError
-from ostinato.report.figures import COLOURS, INK, Line, Plot, figure
-from ostinato.report.forecast import Choice, LayerRow, MadeWith, Training
+from ostinato.report.figures import COLOURS, Line, Plot, figure
 from ostinato.report.page import Page, Section, render
+from ostinato.report.pieces import Choice, LayerRow, MadeWith, Training, choices, layers, listed, losses, reproduce
 from ostinato.report.tables import Column, table
 
 LONG = 1500
@@ -102,21 +102,26 @@ def generate_report(report: GenerateReport) -> str:
     if report.get("surprise"):
         sections.append(Section("surprise", "What surprised the network", _surprise(report["surprise"])))
     if report.get("training"):
-        sections.append(Section("training", "Training", _training(report["training"], report.get("pace", ""))))
+        sections.append(
+            Section(
+                "training", "Training", losses(report["training"], unit="nats a symbol", more=report.get("pace", ""))
+            )
+        )
     if report.get("positions"):
         sections.append(Section("positions", "What the past is worth", _positions(*report["positions"])))
     sections += report.get("further", ())
     if report.get("data"):
         facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in report["data"].items())
-        sections.append(Section("data", "Data", f"<dl>{facts}</dl>" + _list(report.get("treatments", ()))))
+        sections.append(Section("data", "Data", f"<dl>{facts}</dl>" + listed(report.get("treatments", ()))))
     if report.get("choices"):
-        columns = [Column(key, key.capitalize(), number=False) for key in ("what", "chosen", "why")]
-        sections.append(Section("choices", "Choices made and why", table(columns, report["choices"])))
+        sections.append(Section("choices", "Choices made and why", choices(report["choices"])))
     if report.get("model"):
-        sections.append(Section("model", "Model", _model(report["model"])))
+        sections.append(
+            Section("model", "Model", layers(report["model"], more=", a tied table counted where it is used"))
+        )
     if report.get("notes"):
-        sections.append(Section("notes", "Notes", _list(report["notes"])))
-    sections.append(Section("reproduce", "How to reproduce", _reproduce(report["made_with"])))
+        sections.append(Section("notes", "Notes", listed(report["notes"])))
+    sections.append(Section("reproduce", "How to reproduce", reproduce(report["made_with"])))
     return render(Page(report["title"], report["verdict"], tuple(sections)))
 
 
@@ -206,26 +211,6 @@ def _surprise(surprise: Surprise) -> str:
     )
 
 
-def _training(training: Training, pace: str) -> str:
-    best = training["best_epoch"]
-    lines = [
-        Line(name, list(range(1, len(losses) + 1)), losses, colour=colour, dash=dash, width=1.8)
-        for name, losses, colour, dash in (
-            ("training loss", training["train_loss"], INK, 1),
-            ("validation loss", training["valid_loss"], COLOURS[0], 0),
-        )
-        if len(losses)
-    ]
-    plot = Plot(
-        label="Loss by epoch",
-        lines=tuple(lines),
-        marks=(best,),
-        axes=("epoch", "nats a symbol"),
-        caption=f"{training['epochs']} epochs; the weights after epoch {best} (dotted line) were kept. {pace}".strip(),
-    )
-    return figure(plot)
-
-
 def _positions(steps: Sequence[float], nats: Sequence[float]) -> str:
     line = Line("", list(steps), nats, colour=COLOURS[0], width=1.8)
     return figure(
@@ -236,27 +221,3 @@ def _positions(steps: Sequence[float], nats: Sequence[float]) -> str:
             caption="Mean over stretches of the validation part that were read from nothing.",
         )
     )
-
-
-def _model(layers: Sequence[LayerRow]) -> str:
-    columns = [
-        Column("layer", "Layer", number=False),
-        Column("output", "Output", number=False),
-        Column("parameters", "Parameters"),
-    ]
-    total = f"{sum(layer['parameters'] for layer in layers):,}".replace(",", "\u202f")
-    return table(columns, layers, caption=f"{total} parameters in all, a tied table counted where it is used.")
-
-
-def _reproduce(made_with: MadeWith) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in made_with["versions"].items())
-    return (
-        f"<pre><code>{escape(made_with['command'])}</code></pre>"
-        f"<p>Seed {escape(str(made_with['seed']))}. Made with {escape(versions)}.</p>"
-    )
-
-
-def _list(sentences: Sequence[str]) -> str:
-    if not sentences:
-        return ""
-    return '<ul class="plain">' + "".join(f"<li>{escape(str(text))}</li>" for text in sentences) + "</ul>"

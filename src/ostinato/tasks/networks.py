@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ import numpy as np
 from ostinato.layers.module import Layer
 from ostinato.layers.stack import Stack
 from ostinato.maps.base import Part, Shape, Weights
+from ostinato.report.pieces import LayerRow
+from ostinato.runtime.machine import expected
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
@@ -42,6 +45,16 @@ class Trained(NamedTuple):
     history: History
     epochs: int
     watched: ExplodingSteps
+
+
+def layer_rows(parts: Sequence[Part], shape: Shape) -> list[LayerRow]:
+    """The layers for a report: name, shape of the output, number of weights."""
+    rows: list[LayerRow] = []
+    for part, weights in zip(parts, expected(parts, shape), strict=True):
+        shape = part.out_shape(shape)
+        count = sum(math.prod(w.shape) for w in weights.values())
+        rows.append({"layer": type(getattr(part, "cell", part)).__name__, "output": str(shape), "parameters": count})
+    return rows
 
 
 def n_members(training: Training, n_windows: int) -> int:

@@ -55,7 +55,8 @@ class Rates:
     def rate(self, first: float, steps: int) -> float | Schedule:
         """The step size of a training of at most so many steps."""
         if self.schedule == "cosine":
-            return WarmUp(CosineDecay(first, steps, alpha=0.01), min(100, steps // 20))
+            warm = min(100, steps // 20)
+            return WarmUp(CosineDecay(first, steps - warm, alpha=0.01), warm)
         if self.schedule == "one_cycle":
             return OneCycle(first, steps)
         return first

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests.laws.tolerance import exact
 
-from ostinato.errors import Interrupted, InterruptedWarning
+from ostinato.errors import Interrupted, InterruptedWarning, Terminated
 from ostinato.layers.keras_maps import Dense
 from ostinato.layers.keras_recurrent import GRU
 from ostinato.models.sequential import Sequential
@@ -22,6 +22,7 @@ from ostinato.tasks.forecast import Forecast
 from ostinato.tasks.training import Training
 from ostinato.train import Callback
 from ostinato.train.interrupts import Interrupts
+from ostinato.train.resume import Checkpoint
 
 X = np.random.default_rng(0).normal(size=(20, 5, 2)).astype(np.float32)
 Y = X.sum((1, 2))[:, None]
@@ -190,3 +191,21 @@ def test_ctrl_c_in_a_task_says_that_its_run_is_saved(tmp_path, monkeypatch):
             task().fit(Forecast.sample())
     found = task().fit(Forecast.sample()).predict()
     assert {k: list(v) for k, v in found.items()} == {k: list(v) for k, v in wanted.items()}
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, Interrupted), (signal.SIGTERM, Terminated)])
+def test_a_signal_between_two_trainings_says_how_to_go_on(tmp_path, number, kind):
+    run = Checkpoint(tmp_path / "run", {"x": 1})
+    run._done["first"] = {}
+    run.save()
+    with pytest.raises((KeyboardInterrupt, SystemExit)) as caught, run:
+        signal.raise_signal(number)
+    assert type(caught.value) is kind
+    assert "is saved in" in (caught.value.note if kind is Terminated else str(caught.value))
+    assert signal.getsignal(number) is not run.interrupts._note
+
+
+def test_a_signal_before_anything_was_saved_promises_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt) as caught, Checkpoint(tmp_path / "run", {"x": 1}):
+        signal.raise_signal(signal.SIGINT)
+    assert type(caught.value) is KeyboardInterrupt

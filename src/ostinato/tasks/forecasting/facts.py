@@ -13,11 +13,10 @@ from ostinato.kernels.choose import Choice as KernelChoice
 from ostinato.report import ForecastReport
 from ostinato.report.forecast import SERIES
 from ostinato.runtime.forecaster import Forecaster
-from ostinato.runtime.machine import expected
 from ostinato.tasks.forecasting.backtest import Evaluation
 from ostinato.tasks.forecasting.fitting import ForecastFit
 from ostinato.tasks.forecasting.plan import Plan
-from ostinato.tasks.networks import Trained
+from ostinato.tasks.networks import Trained, layer_rows
 from ostinato.tasks.training import Training
 from ostinato.version import __version__
 
@@ -88,7 +87,7 @@ def facts(task: FittedTask, fit: Fit, *, command: str) -> ForecastReport:
             "best_epoch": fit.trained[0].epochs,
         },
         "gradients": fit.made.health(fit.trained[0]).facts(),
-        "model": _model(task, fit),
+        "model": layer_rows(task.forecaster_.parts, (task.forecaster_.framing.length, 1)),
         "choices": [{"what": c["what"], "chosen": c["chosen"], "why": c["why"]} for c in task.explain_choices()],
         "notes": _notes(task, fit),
         "unit": panel.columns.target or (panel.ids[0] if len(panel) == 1 else "value"),
@@ -200,18 +199,6 @@ def _backtests(task: FittedTask, fit: Fit) -> list[Any]:
 def _level(p: float) -> Any:
     """A level as the page shows it: 80, but 97.5."""
     return int(p) if p.is_integer() else p
-
-
-def _model(task: FittedTask, fit: Fit) -> list[Any]:
-    forecaster = task.forecaster_
-    shape: tuple[int | None, ...] = (forecaster.framing.length, 1)
-    rows = []
-    for part, weights in zip(forecaster.parts, expected(forecaster.parts, shape), strict=True):
-        shape = part.out_shape(shape)
-        cell = getattr(part, "cell", part)
-        count = sum(int(np.prod(w.shape)) for w in weights.values())
-        rows.append({"layer": type(cell).__name__, "output": str(shape), "parameters": count})
-    return rows
 
 
 def _notes(task: FittedTask, fit: Fit) -> list[str]:

@@ -17,10 +17,10 @@ from ostinato.report.generate import GenerateReport
 from ostinato.report.health import health_section
 from ostinato.runtime.decode import Sampling
 from ostinato.runtime.generator import Generator
-from ostinato.runtime.machine import expected
 from ostinato.tasks.generating.evaluation import Evaluation
 from ostinato.tasks.generating.fitting import Fitted
 from ostinato.tasks.generating.reading import Corpus
+from ostinato.tasks.networks import layer_rows
 from ostinato.tasks.training import Training
 from ostinato.train.health import Health, gradient_health
 from ostinato.version import __version__
@@ -82,7 +82,7 @@ def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> 
         "pace": f"{fitted.seconds:.0f} s in all, {speed:,.0f} symbols a second.".replace(",", "\u202f"),
         "data": _data(corpus),
         "treatments": corpus.treatments,
-        "model": _model(fitted, corpus.vocabulary.size),
+        "model": layer_rows(fitted.parts, (None,)),
         "choices": [{"what": c["what"], "chosen": c["chosen"], "why": c["why"]} for c in task.explain_choices()],
         "notes": _notes(corpus),
     }
@@ -156,17 +156,6 @@ def _data(corpus: Corpus) -> dict[str, str]:
     if corpus.texts is not None:
         rows["Characters"] = f"{corpus.texts[0].characters:,} to learn, {corpus.texts[1].characters:,} to test"
     return {name: value.replace(",", "\u202f") if name != "From" else value for name, value in rows.items()}
-
-
-def _model(fitted: Fitted, size: int) -> list[Any]:
-    shape: tuple[int | None, ...] = (None,)
-    rows = []
-    for part, weights in zip(fitted.parts, expected(fitted.parts, shape), strict=True):
-        shape = part.out_shape(shape)
-        cell = getattr(part, "cell", part)
-        count = sum(int(np.prod(w.shape)) for w in weights.values())
-        rows.append({"layer": type(cell).__name__, "output": str(shape), "parameters": count})
-    return rows
 
 
 def _notes(corpus: Corpus) -> list[str]:
