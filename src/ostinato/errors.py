@@ -107,6 +107,18 @@ class NewerFormat(ModelFileError):
     default_code = "newer_format"
 
 
+class SnapshotError(OstinatoError, ValueError):
+    """A stream's snapshot cannot be restored; `code` says why: damaged, model (another one), foreign, newer."""
+
+    default_code = "snapshot"
+
+
+class StreamClosed(OstinatoError, RuntimeError):
+    """A stream was used after it was closed, or under a name that no open stream has."""
+
+    default_code = "stream_closed"
+
+
 class KernelError(OstinatoError, RuntimeError):
     """A kernel was asked for by name and cannot compute this call; the message says why."""
 
