@@ -3,6 +3,8 @@
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.models import Network, load
+from ostinato.runtime.pool import Pool
 from ostinato.runtime.precision import Cost, precision_cost
+from ostinato.runtime.stream import Stream
 
-__all__ = ["Cost", "Forecaster", "Generator", "Network", "load", "precision_cost"]
+__all__ = ["Cost", "Forecaster", "Generator", "Network", "Pool", "Stream", "load", "precision_cost"]

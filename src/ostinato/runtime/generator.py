@@ -19,8 +19,8 @@ from ostinato.maps.base import Part, Weights
 from ostinato.metrics.text import bits_per_character, perplexity, surprise
 from ostinato.runtime.decode import Beam, Sampler, Sampling, beam_search, log_softmax
 from ostinato.runtime.machine import Machine
+from ostinato.runtime.rows import Rows
 from ostinato.runtime.steps import stepping
-from ostinato.runtime.stream import Stream
 
 _STEPS = 4096
 """Steps that are computed at once when a given text is read."""
@@ -129,7 +129,7 @@ class Generator:
         return self._draw(known, length, sampler)
 
     def _draw(self, known: Ids, length: int, sampler: Sampler) -> Iterator[int]:
-        stream, end = Stream(self._machine), self.vocabulary.end_id
+        stream, end = Rows(self._machine), self.vocabulary.end_id
         symbol = sampler.draw(self._read(stream, known))
         step = stepping(stream)
         for n in range(1, length + 1):
@@ -174,7 +174,7 @@ class Generator:
         _check_length(length)
         if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 1024:
             raise ArgumentError("width must be a whole number from 1 to 1024", got=repr(width), fix="Pass, say, 4.")
-        stream = Stream(self._machine)
+        stream = Rows(self._machine)
         first = log_softmax(self._read(stream, known))
 
         def step(rows: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -253,14 +253,14 @@ class Generator:
         return ids if end is None else np.append(ids, np.int32(end))
 
     def _cost(self, row: Ids) -> NDArray[np.float64]:
-        stream, nats = Stream(self._machine), []
+        stream, nats = Rows(self._machine), []
         steps = max(min(_STEPS, _AT_ONCE // self.vocabulary.size), 1)
         for a in range(0, len(row) - 1, steps):
             given = row[a : min(a + steps, len(row) - 1)]
             nats.append(surprise(stream.run(given[None])[0], row[a + 1 : a + 1 + len(given)]))
         return np.concatenate([np.empty(0), *nats])
 
-    def _read(self, stream: Stream, known: Ids) -> NDArray[np.float32]:
+    def _read(self, stream: Rows, known: Ids) -> NDArray[np.float32]:
         """The scores after a prime `[symbols]`."""
         steps = max(min(_STEPS, _AT_ONCE // self.vocabulary.size), 1)
         scores: NDArray[np.float32] = np.empty(0, np.float32)

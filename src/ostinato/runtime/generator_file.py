@@ -14,8 +14,8 @@ from ostinato.errors import ModelFileError, OstinatoError
 from ostinato.runtime.bundle import Bundle
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.manifest import FORMAT, LARGEST, Manifest, to_spec
+from ostinato.runtime.one_step import why_not
 from ostinato.runtime.refusal import quote
-from ostinato.runtime.stream import why_not
 
 TASK = "generate"
 _SYMBOLS, _TENSORS = "vocabulary_", "vocabulary/"

@@ -17,6 +17,9 @@ from ostinato.runtime import forecaster_file, generator_file, native
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine, check_precision
+from ostinato.runtime.one_step import OneStep
+from ostinato.runtime.pool import Pool
+from ostinato.runtime.stream import Stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,27 @@ class Network:
         real = None if mask is None else np.asarray(mask, bool)
         result: NDArray[np.float32] = self._machine.run(samples, mask=real)[0]
         return result
+
+    def stream(self, blob: bytes | None = None, *, nonfinite: str = "raise") -> Stream:
+        """One sequence, step by step: each output costs the same however long the past is.
+
+        Args:
+            blob: A snapshot to go on from, of a stream or of a pool of this model; by default a sequence starts.
+            nonfinite: What to do about NaN and infinities in the input: "raise", "hold" or "propagate", see `Stream`.
+
+        Raises:
+            ArgumentError: A layer needs later steps or the whole past, or there is no such policy.
+            SnapshotError: `blob` is damaged, or of another model or precision.
+        """
+        return Stream(self._one_step, blob, nonfinite=nonfinite)
+
+    def pool(self, capacity: int, *, nonfinite: str = "raise") -> Pool:
+        """Up to `capacity` streams under ids, of which any move on together; arguments and errors as for `stream`."""
+        return Pool(self._one_step, capacity, nonfinite=nonfinite)
+
+    @cached_property
+    def _one_step(self) -> OneStep:
+        return OneStep(self._machine, self.input_shape)
 
     @cached_property
     def _machine(self) -> Machine:

@@ -14,7 +14,7 @@ from ostinato.maps.embedding import Embedding
 from ostinato.maps.unembedding import Unembedding
 from ostinato.runtime import native
 from ostinato.runtime.machine import Machine
-from ostinato.runtime.stream import Stream
+from ostinato.runtime.rows import Rows
 from ostinato.scans.recurrent import Recurrent
 
 Step = Callable[[int], Array]
@@ -24,7 +24,7 @@ _IDENTITY = (Dropout, ActivityPenalty)
 """Layers that do nothing outside training."""
 
 
-def stepping(stream: Stream) -> Step:
+def stepping(stream: Rows) -> Step:
     """Go on with a stream of one sequence of symbols, one a call, from where it stands; the stream itself stays there.
 
     With a compiled kernel for every cell a symbol costs little more than the products themselves; otherwise each call

@@ -14,8 +14,8 @@ from ostinato.maps.embedding import Embedding
 from ostinato.runtime import native
 from ostinato.runtime.decode import Sampling
 from ostinato.runtime.machine import Machine
+from ostinato.runtime.rows import Rows
 from ostinato.runtime.steps import Steps, stepping
-from ostinato.runtime.stream import Stream
 from ostinato.scans.recurrent import Recurrent
 
 GREEDY = Sampling(temperature=0.0)
@@ -27,7 +27,7 @@ compiled = pytest.mark.skipif(native.available() is not None, reason=str(native.
 def test_the_short_way_gives_what_the_stream_gives(cells, tied):
     vocabulary = VOCABULARIES["characters"]
     model = generator(vocabulary, parts(vocabulary.size, cells, tied=tied))
-    stream = Stream(Machine(model.parts, model.weights))
+    stream = Rows(Machine(model.parts, model.weights))
     stream.run(np.array([[1, 2, 3]]))
     before = [s.copy() for state in stream.states for s in state]
     step = stepping(stream)
@@ -53,13 +53,13 @@ def test_other_layers_take_the_long_way():
         model = generator(VOCABULARIES["characters"], layers)
         ids = [model.first, *model.sample(length=8, sampling=GREEDY)]
         machine = Machine(layers, model.weights)
-        assert ids[1:] == [int(Stream(machine).run(np.array([ids[: i + 1]]))[0, -1].argmax()) for i in range(8)]
+        assert ids[1:] == [int(Rows(machine).run(np.array([ids[: i + 1]]))[0, -1].argmax()) for i in range(8)]
 
 
 @compiled
 def test_steps_take_over_the_states():
     model = generator(VOCABULARIES["characters"])
-    stream = Stream(Machine(model.parts, model.weights))
+    stream = Rows(Machine(model.parts, model.weights))
     stream.run(np.array([[1, 2, 3]]))
     fresh = Steps(stream.machine, [tuple(np.zeros_like(s) for s in state) for state in stream.states])
     assert not np.allclose(fresh.step(4), Steps(stream.machine, stream.states).step(4))

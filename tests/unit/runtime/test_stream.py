@@ -1,74 +1,190 @@
-"""A network step by step."""
+"""One sequence that goes on: what it takes, what it refuses, and what it leaves alone."""
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
+from tests.unit.runtime.networks import network, of_numbers, of_symbols
 
 from ostinato.cells import CELLS
-from ostinato.errors import ArgumentError
+from ostinato.errors import ArgumentError, DataError, ShapeError, SnapshotError, StreamClosed
 from ostinato.maps.dense import Dense
-from ostinato.maps.embedding import Embedding
 from ostinato.maps.flatten import Flatten
-from ostinato.runtime.machine import Machine, expected
-from ostinato.runtime.stream import Stream, why_not
 from ostinato.scans.bidirectional import Bidirectional
 from ostinato.scans.recurrent import Recurrent
 
-
-def machine(cell, *, last=True):
-    parts = (Embedding(7, 5), Recurrent(cell(6), return_sequences=True), Recurrent(cell(4), return_sequences=not last))
-    parts = (*parts, Dense(3))
-    rng = np.random.default_rng(0)
-    weights = [
-        {name: rng.normal(0.0, 0.4, w.shape).astype(np.float32) for name, w in needed.items()}
-        for needed in expected(parts, (None,))
-    ]
-    return Machine(parts, weights)
+X = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+BAD = [float("nan"), float("inf"), -float("inf"), 1e39]
 
 
-IDS = np.random.default_rng(1).integers(0, 7, (3, 9))
+def test_a_step_is_what_the_network_says_so_far():
+    model = of_numbers()
+    stream = model.stream()
+    for t, x in enumerate(X):
+        y = stream.step(x)
+        assert y.shape == (2,)
+        np.testing.assert_allclose(y, model.predict(X[None, : t + 1])[0], rtol=0, atol=1e-6)
+        assert stream.steps == t + 1
 
 
-@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-def test_any_cut_gives_what_the_whole_gives(cell):
-    whole, _ = machine(cell, last=False).run(IDS)
-    stream = Stream(machine(cell), batch=3)
-    parts = [stream.run(IDS[:, :4]), stream.step(IDS[:, 4])[:, None], stream.run(IDS[:, 5:])]
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(parts[-1][:, -1], machine(cell).run(IDS)[0], rtol=0, atol=1e-6)
+def test_outputs_are_arrays_of_their_own():
+    stream = of_numbers().stream()
+    first = stream.step(X[0])
+    kept = first.copy()
+    stream.step(X[1])
+    assert np.array_equal(first, kept)
 
 
-def test_rows_are_chosen_and_repeated():
-    stream, alone = Stream(machine(CELLS["lstm"]), batch=3), Stream(machine(CELLS["lstm"]), batch=1)
-    stream.run(IDS)
-    alone.run(IDS[2:])
-    stream.select([2, 0, 2])
-    y = stream.step(np.array([1, 2, 3]))
-    np.testing.assert_allclose(y[:1], alone.step(np.array([1])), rtol=0, atol=1e-6)
-    assert stream.batch == 3
-    assert not np.allclose(y[0], y[2])
+@pytest.mark.parametrize("convert", [list, lambda x: x.astype(np.float64), lambda x: np.repeat(x, 2, -1)[..., ::2]])
+def test_any_array_of_numbers_is_taken(convert):
+    one, other = of_numbers().stream(), of_numbers().stream()
+    for x in X:
+        assert np.array_equal(one.step(convert(x)), other.step(x))
+    assert np.array_equal(one.run(convert(X)), other.run(X))
 
 
-def test_a_fork_goes_its_own_way():
-    stream = Stream(machine(CELLS["gru"]), batch=3)
-    stream.run(IDS)
-    fork = stream.fork()
-    before = [s.copy() for state in stream.states for s in state]
-    fork.run(IDS)
-    assert all(np.array_equal(a, b) for a, b in zip(before, [s for st in stream.states for s in st], strict=True))
-    assert not any(np.array_equal(a, b) for a, b in zip(before, [s for st in fork.states for s in st], strict=True))
+def test_symbols_are_numbers_of_any_kind():
+    one, other = of_symbols().stream(), of_symbols().stream()
+    for kind in (int, np.int32, np.uint8, float, np.array):
+        assert np.array_equal(one.step(kind(3)), other.step(3))
+    assert np.array_equal(one.run([1, 2]), [other.step(1), other.step(2)])
 
 
 @pytest.mark.parametrize(
-    ("part", "words"),
+    ("x", "error", "words"),
     [
-        (Recurrent(CELLS["lstm"](2), return_sequences=True, reverse=True), "from the last step"),
-        (Bidirectional(Recurrent(CELLS["lstm"](2), return_sequences=True)), "needs more than one step"),
-        (Flatten(), "needs more than one step"),
+        (np.zeros(2), ShapeError, r"must be \(3\)"),
+        (np.zeros((1, 3)), ShapeError, r"must be \(3\)"),
+        (1.0, ShapeError, r"must be \(3\)"),
+        ([1.0, [2.0], 3.0], DataError, "type"),
+        (["a", "b", "c"], DataError, "type"),
+        ([None] * 3, DataError, "type"),
+        (np.zeros(3, complex), DataError, "type"),
+        (np.ma.masked_equal([1.0, 2.0, 3.0], 2.0), DataError, "masked"),
     ],
 )
-def test_what_needs_later_steps_is_refused(part, words):
-    with pytest.raises(ArgumentError, match=words):
-        Stream(Machine([part], [{}]))
-    assert words in why_not([part])
+def test_other_inputs_are_refused_and_change_nothing(x, error, words):
+    stream = of_numbers().stream()
+    stream.step(X[0])
+    before = stream.snapshot()
+    with pytest.raises(error, match=words):
+        stream.step(x)
+    assert stream.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("x", "code"), [(7, "range"), (-1, "range"), (1.5, "type"), (2**40, "range"), (BAD[0], "type")]
+)
+def test_other_symbols_are_refused(x, code):
+    stream = of_symbols().stream()
+    before = stream.snapshot()
+    for call in (lambda: stream.step(x), lambda: stream.run([1, x])):
+        with pytest.raises(DataError) as found:
+            call()
+        assert found.value.code == code
+        assert stream.snapshot() == before
+    with pytest.raises(ShapeError, match="one number"):
+        stream.step([1, 2])
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_raise_names_step_and_feature_and_changes_nothing(bad):
+    stream = of_numbers().stream()
+    stream.run(X[:4])
+    before, wrong = stream.snapshot(), X.astype(np.float64)
+    wrong[4, 1] = bad
+    for call, step in ((lambda: stream.step(wrong[4]), 5), (lambda: stream.run(wrong), 9)):
+        with pytest.raises(DataError, match=f"step {step}, feature 1") as found:
+            call()
+        assert found.value.code == "nonfinite"
+        assert stream.snapshot() == before
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_hold_repeats_the_last_finite_number(bad):
+    wrong, right = X.astype(np.float64), X.copy()
+    wrong[0, 2], wrong[3, 1], wrong[4, 1] = bad, bad, bad
+    right[0, 2], right[3, 1], right[4, 1] = 0.0, X[2, 1], X[2, 1]
+    stream, plain = of_numbers().stream(nonfinite="hold"), of_numbers().stream()
+    assert np.array_equal([stream.step(x) for x in wrong[:4]], plain.run(right[:4]))
+    again = of_numbers().stream(stream.snapshot(), nonfinite="hold")
+    assert np.array_equal(stream.run(wrong[4:]), plain.run(right[4:]))
+    assert np.array_equal(again.run(wrong[4:]), of_numbers().stream().run(right)[4:])
+    stream.reset()
+    assert np.array_equal(stream.step(wrong[0]), of_numbers().stream().step(right[0]))
+
+
+def test_propagate_computes_with_them():
+    stream = of_numbers().stream(nonfinite="propagate")
+    assert np.isnan(stream.step([BAD[0], 0.0, 0.0])).all()
+    assert np.isnan(stream.step(X[0])).all()
+    stream.reset()
+    assert np.array_equal(stream.step(X[0]), of_numbers().stream().step(X[0]))
+
+
+def test_a_closed_stream_says_so():
+    with of_numbers().stream() as stream:
+        stream.step(X[0])
+    stream.close()
+    for call in (
+        lambda: stream.step(X[0]), lambda: stream.run(X), stream.reset, stream.fork, stream.snapshot,
+        lambda: stream.steps, lambda: stream.step("wrong"),
+    ):  # fmt: skip
+        with pytest.raises(StreamClosed, match="open"):
+            call()
+
+
+def test_snapshots_are_of_one_model_and_precision():
+    blob = of_numbers().stream().snapshot()
+    other = network([Recurrent(CELLS["lstm"](5)), Dense(2, "tanh")])
+    with pytest.raises(SnapshotError) as found:
+        other.stream(blob)
+    assert found.value.code == "model"
+    for wrong, code in ((blob[:-1], "damaged"), (b"", "foreign"), ("text", "foreign"), (None, None)):
+        if code:
+            with pytest.raises(SnapshotError) as found:
+                of_numbers().stream(wrong)
+            assert found.value.code == code
+
+
+def test_a_snapshot_that_lies_is_refused():
+    network_ = of_numbers()._one_step
+    good = list(network_.starts)
+    for arrays in (good[:-1], [*good[:-1], good[-1][:2]], [a.astype(np.float64) for a in good]):
+        with pytest.raises(SnapshotError, match="states"):
+            network_.unpacked(network_.packed(1, arrays))
+    for steps in (-1, True):
+        with pytest.raises(SnapshotError, match="states"):
+            network_.unpacked(network_.packed(steps, good))
+
+
+def test_a_stream_is_not_pickled():
+    with pytest.raises(TypeError, match="snapshot"):
+        pickle.dumps(of_numbers().stream())
+
+
+def test_policies_have_names():
+    with pytest.raises(ArgumentError, match="raise, hold, propagate"):
+        of_numbers().stream(nonfinite="ignore")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [Recurrent(CELLS["lstm"](2), reverse=True)],
+        [Bidirectional(Recurrent(CELLS["lstm"](2)))],
+        [Recurrent(CELLS["lstm"](2), return_sequences=True), Flatten()],
+    ],
+)
+def test_what_cannot_stream_says_so_at_once(parts):
+    model = network(parts, (4, 3))
+    for call in (model.stream, lambda: model.pool(2)):
+        with pytest.raises(ArgumentError, match="layer"):
+            call()
+
+
+def test_a_network_of_single_rows_is_no_stream():
+    with pytest.raises(ArgumentError, match="reads sequences"):
+        network([Dense(2)], (3,)).stream()

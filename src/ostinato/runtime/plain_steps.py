@@ -1,0 +1,85 @@
+"""Steps of a network, layer after layer in Python: for every layer that can be run step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.maps.base import State
+from ostinato.runtime.one_step import OneStep
+
+
+class PlainSteps:
+    """The states of several sequences, which move on one by one, so that each has the same bits as alone.
+
+    Args:
+        network: What moves them on.
+        capacity: Number of sequences; they are numbered from 0 and start anew.
+        nonfinite: See `ostinato.runtime.reading.POLICIES`.
+    """
+
+    def __init__(self, network: OneStep, capacity: int, nonfinite: str) -> None:
+        self.network, self.nonfinite = network, nonfinite
+        self.arrays = [np.repeat(start[None], capacity, axis=0) for start in network.starts]
+        self.counts = np.zeros(capacity, np.int64)
+
+    def step(self, rows: NDArray[np.int64], x: NDArray[Any], who: list[str] | None = None) -> NDArray[np.float32]:
+        """The outputs `[n, *out]` of one step `x [n, *features]` of these rows, which are different ones.
+
+        Raises:
+            DataError: `nonfinite`, by the policy; no row has moved.
+        """
+        if self.nonfinite == "raise":
+            error = self.network.reading.refusal(x, self.counts[rows], who)
+            if error is not None:
+                raise error
+        y = np.empty((len(rows), *self.network.out_shape), np.float32)
+        for i, row in enumerate(rows.tolist()):
+            self._one(row, x[i], y[i])
+        return y
+
+    def run(self, row: int, x: NDArray[Any]) -> NDArray[np.float32]:
+        """The outputs `[time, *out]` of several steps `x [time, *features]` of a row.
+
+        Raises:
+            DataError: `nonfinite`, by the policy; the row has not moved.
+        """
+        if self.nonfinite == "raise":
+            error = self.network.reading.refusal(x, self.counts[row] + np.arange(len(x)))
+            if error is not None:
+                raise error
+        y = np.empty((len(x), *self.network.out_shape), np.float32)
+        for given, out in zip(x, y, strict=True):
+            self._one(row, given, out)
+        return y
+
+    def _one(self, row: int, x: NDArray[Any], y: NDArray[np.float32]) -> None:
+        network = self.network
+        if self.nonfinite == "hold" and not network.reading.symbols:
+            held = self.arrays[-1][row].reshape(x.shape)
+            np.copyto(held, x, where=np.isfinite(x))
+            x = held
+        flat = iter(self.arrays)
+        states: list[State] = [tuple(next(flat)[row : row + 1] for _ in sizes) for sizes in network.layers]
+        out, final = network.machine.run(x[None, None], states=states)
+        y[:] = out.reshape(y.shape)
+        for before, after in zip(states, final, strict=True):
+            for old, new in zip(before, after, strict=True):
+                old[:] = new
+        self.counts[row] += 1
+
+    def reset(self, row: int) -> None:
+        """The row starts anew."""
+        self.write(row, 0, self.network.starts)
+
+    def read(self, row: int) -> tuple[int, list[NDArray[np.float32]]]:
+        """How many steps a row has made, and copies of its arrays, in the order of `OneStep.starts`."""
+        return int(self.counts[row]), [array[row].copy() for array in self.arrays]
+
+    def write(self, row: int, steps: int, arrays: Any) -> None:
+        """The inverse of `read`."""
+        self.counts[row] = steps
+        for array, value in zip(self.arrays, arrays, strict=True):
+            array[row] = value

@@ -1,0 +1,149 @@
+"""Many streams of one network, which move on together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ostinato.errors import ArgumentError, ShapeError, StreamClosed
+from ostinato.maps._check import check_count
+from ostinato.runtime.one_step import OneStep
+from ostinato.runtime.plain_steps import PlainSteps
+from ostinato.runtime.reading import check_policy
+
+Id = int | str
+"""The name of a stream in a pool."""
+
+
+class Pool:
+    """Up to `capacity` streams, each under an id; a call moves any of them on by one step.
+
+    Each has the same bits as alone, whichever others move with it. Memory for all of them is taken at once. A call that
+    raises has changed nothing. A pool is used by one thread at a time. Made by `Network.pool`.
+
+    Args:
+        network: The network.
+        capacity: The largest number of open streams.
+        nonfinite: As for `ostinato.runtime.stream.Stream`, for all of them.
+
+    Raises:
+        ArgumentError: `capacity` is no whole number of at least 1, or there is no such policy.
+    """
+
+    def __init__(self, network: OneStep, capacity: int, *, nonfinite: str = "raise") -> None:
+        check_count("capacity", capacity)
+        self._network, self._steps = network, PlainSteps(network, capacity, check_policy(nonfinite))
+        self.capacity = capacity
+        self._rows: dict[Id, int] = {}
+        self._free = list(range(capacity - 1, -1, -1))
+        self._next = count()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._rows
+
+    def __iter__(self) -> Iterator[Id]:
+        return iter(tuple(self._rows))
+
+    def open(self, id: Id | None = None, blob: bytes | None = None) -> Id:
+        """Open a stream; returns its id.
+
+        Args:
+            id: Its name, a word or a whole number; by default the next whole number that is free.
+            blob: A snapshot to go on from, of this pool or of any stream of the network.
+
+        Raises:
+            ArgumentError: `full`, `taken` (there is an open stream of that name), or the id is of another type.
+            SnapshotError: `blob` is no snapshot of this network.
+        """
+        if not self._free:
+            raise ArgumentError(
+                f"a pool must have room for the stream ({self.capacity})", got="as many open streams",
+                fix="Close one, or make a larger pool.", code="full",
+            )  # fmt: skip
+        if id is None:
+            id = next(n for n in self._next if n not in self._rows)
+        if isinstance(id, bool) or not isinstance(id, (int, str)):
+            raise ArgumentError("id must be a word or a whole number", got=f"{id!r:.80}", fix="Pass one.")
+        if id in self._rows:
+            raise ArgumentError(
+                "id must be of no open stream", got=f"{id!r:.80}", fix="Close that one, or take another id.",
+                code="taken",
+            )  # fmt: skip
+        found = None if blob is None else self._network.unpacked(blob)
+        row = self._free[-1]
+        if found is None:
+            self._steps.reset(row)
+        else:
+            self._steps.write(row, *found)
+        self._rows[id] = self._free.pop()
+        return id
+
+    def step(self, ids: Iterable[Id], x: ArrayLike) -> NDArray[np.float32]:
+        """The outputs `[n, *out]` for one step `x [n, *features]` of the streams `ids [n]`, in this order.
+
+        Raises:
+            StreamClosed: No open stream has such an id.
+            ArgumentError: `duplicate`, an id occurs twice.
+            ShapeError: `x` has another shape.
+            DataError: As for `Stream.step`.
+        """
+        names = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        rows = self._found(names)
+        given = self._network.reading.checked(x, (str(len(rows)),))
+        if len(given) != len(rows):
+            raise ShapeError(f"x must have one row an id ({len(rows)})", got=f"{len(given)} rows", fix="Pass as many.")
+        return self._steps.step(rows, given, [f"stream {name!r:.80}" for name in names])
+
+    def reset(self, id: Id) -> None:
+        """Start a stream anew.
+
+        Raises:
+            StreamClosed: No open stream has this id.
+        """
+        self._steps.reset(self._row(id))
+
+    def close(self, id: Id) -> None:
+        """End a stream; its place is free for another one.
+
+        Raises:
+            StreamClosed: No open stream has this id.
+        """
+        self._free.append(self._row(id))
+        del self._rows[id]
+
+    def snapshot(self, id: Id) -> bytes:
+        """As `Stream.snapshot`.
+
+        Raises:
+            StreamClosed: No open stream has this id.
+        """
+        return self._network.packed(*self._steps.read(self._row(id)))
+
+    def _row(self, id: Id) -> int:
+        row = self._rows.get(id)
+        if row is None:
+            raise _unknown(id)
+        return row
+
+    def _found(self, names: list[Id]) -> NDArray[np.int64]:
+        try:
+            rows = np.array([self._rows[name] for name in names], np.int64)
+        except (KeyError, TypeError):
+            raise _unknown(next(n for n in names if not isinstance(n, (int, str)) or n not in self._rows)) from None
+        if len(set(names)) != len(names):
+            twice = sorted({n for n in names if names.count(n) > 1}, key=names.index)
+            raise ArgumentError(
+                "ids must be different ones", got=f"{twice[0]!r:.80} twice", fix="Make one step after the other.",
+                code="duplicate",
+            )  # fmt: skip
+        return rows
+
+
+def _unknown(id: object) -> StreamClosed:
+    return StreamClosed("id must be of an open stream", got=f"{id!r:.80}", fix="Open it first.")

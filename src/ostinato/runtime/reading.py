@@ -1,0 +1,128 @@
+"""What a network reads at one step, and the checks of what a user hands it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.errors import ArgumentError, DataError, OstinatoError, ShapeError
+
+POLICIES = ("raise", "hold", "propagate")
+"""What a stream does about NaN and infinities in its input."""
+
+
+def check_policy(nonfinite: str) -> str:
+    """The policy, if it is one."""
+    if nonfinite not in POLICIES:
+        raise ArgumentError(
+            f"nonfinite must be one of {', '.join(POLICIES)}", got=f"{nonfinite!r:.80}", fix="Pass one of them."
+        )
+    return nonfinite
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one step of a network is.
+
+    Args:
+        features: Its shape; `()` for one whole number a step.
+        symbols: The number of different whole numbers, 0 if steps are not whole numbers.
+    """
+
+    features: tuple[int, ...]
+    symbols: int = 0
+
+    @property
+    def width(self) -> int:
+        """Numbers a step."""
+        return math.prod(self.features)
+
+    def checked(self, x: Any, lead: tuple[str, ...] = ()) -> NDArray[Any]:
+        """`x [*lead, *features]` as contiguous float32, or int64 for whole numbers.
+
+        Args:
+            x: Any array or nested list of numbers.
+            lead: Names of the axes before those of a step, for messages.
+
+        Raises:
+            ShapeError: It has another shape.
+            DataError: `type`, it holds no numbers, or fractions where a whole number must be; `range`, a whole number
+                is not one of the network's.
+        """
+        found = _numbers(x)
+        n = len(lead)
+        if found.ndim != n + len(self.features) or found.shape[n:] != self.features:
+            wanted = ", ".join([*lead, *map(str, self.features)]) or "()"
+            raise ShapeError(
+                f"x must be ({wanted})" if lead or self.features else "x must be one number",
+                got=str(found.shape), fix="Pass one step's features in the order of training.",
+            )  # fmt: skip
+        if self.symbols:
+            return self._ids(found, lead)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which the policy treats
+            return np.asarray(found, np.float32, order="C")
+
+    def _ids(self, found: NDArray[Any], lead: tuple[str, ...]) -> NDArray[Any]:
+        if found.dtype.kind == "f" and not np.array_equal(found, np.rint(found)):
+            raise DataError(
+                "x must hold whole numbers, since the network begins with an embedding", got="others",
+                fix="Pass the numbers that the symbols had in training.", code="type",
+            )  # fmt: skip
+        bad = (found < 0) | (found >= self.symbols)
+        if bad.any():
+            at = np.argwhere(bad)
+            raise DataError(
+                f"x must hold whole numbers from 0 to {self.symbols - 1}", got=str(found[tuple(at[0])]),
+                fix="Pass the numbers that the symbols had in training.", where=[_place(lead, one) for one in at[:5]],
+                count=len(at), code="range",
+            )  # fmt: skip
+        return np.asarray(found, np.int64, order="C")
+
+    def refusal(self, x: NDArray[Any], steps: NDArray[np.int64], who: list[str] | None = None) -> OstinatoError | None:
+        """An error if numbers of `x [n, *features]` are not finite.
+
+        Args:
+            x: As `checked` gives it.
+            steps: How many steps went before each row.
+            who: Names of the rows.
+        """
+        if self.symbols or np.isfinite(x).all():
+            return None
+        at = np.argwhere(~np.isfinite(x))
+        where = []
+        for row, *feature in at[:5].tolist():
+            place = [who[row]] if who else []
+            place.append(f"step {int(steps[row]) + 1}")
+            if self.features:
+                place.append(f"feature {feature[0] if len(feature) == 1 else tuple(feature)}")
+            where.append(", ".join(place))
+        return DataError(
+            "x must be finite", got=str(x[tuple(at[0])]), where=where, count=len(at), code="nonfinite",
+            fix='Repair it, or open the stream with nonfinite="hold" or "propagate". The state is as it was.',
+        )  # fmt: skip
+
+
+def _numbers(x: Any) -> NDArray[Any]:
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise DataError("x must have no masked numbers", got="a masked array", fix="Fill them.", code="type")
+    try:
+        found = np.asarray(x)
+    except (ValueError, TypeError) as error:  # ragged nests of lists; objects that refuse to be arrays
+        raise DataError(
+            "x must be an array of numbers", got=f"{type(x).__name__} ({error})", fix="Pass one array.", code="type"
+        ) from None
+    if found.dtype.kind not in "biuf":
+        raise DataError(
+            "x must be an array of numbers", got=f"an array of {found.dtype}", fix="Convert it to float32.",
+            code="type",
+        )  # fmt: skip
+    return found
+
+
+def _place(lead: tuple[str, ...], at: NDArray[Any]) -> str:
+    axes = [*lead, *(f"axis {i}" for i in range(len(at) - len(lead)))]
+    return ", ".join(f"{name} {int(i)}" for name, i in zip(axes, at, strict=True)) or "x"
