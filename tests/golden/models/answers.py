@@ -1,6 +1,6 @@
 """What saved models answer, and whether it is what they answered when they were saved. Needs neither torch nor pytest.
 
-    python tests/golden/models/answers.py        compares every kept model, prints one line each
+python tests/golden/models/answers.py        compares every kept model, prints one line each
 """
 
 from __future__ import annotations
