@@ -7,11 +7,12 @@ PIP := $(BIN)/$(INSTALL)
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 NATIVE := $(shell find native -type f)
 PLAIN := .venv-plain
+RUNTIME := .venv-runtime
 BENCH := .venv-bench
 SANITIZE = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=g++ \
   -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DOSTINATO_TESTS=ON
 
-.PHONY: demo test test-all test-plain sanitize lint bench clean
+.PHONY: demo test test-all test-plain test-runtime sanitize lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -31,6 +32,13 @@ test-plain: pyproject.toml
 	  --constraint constraints.txt ".[dev]"
 	$(PLAIN)/bin/ostinato doctor | grep "made without a compiler"
 	OMP_NUM_THREADS=1 $(PLAIN)/bin/python -m pytest -q -n 2 tests/laws/test_recurrence.py tests/saboteurs tests/unit/tasks tests/unit/models
+
+# The package without extras, as a deployed model needs it: no torch, the answers of the kept models, little memory.
+test-runtime: pyproject.toml
+	rm -rf $(RUNTIME)
+	$(PYTHON) -m venv $(RUNTIME)
+	$(RUNTIME)/bin/$(INSTALL) .
+	$(RUNTIME)/bin/python tests/alone/check.py
 
 # The compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer, alone and below the kernel laws (which try
 # each instruction set themselves), then alone under ThreadSanitizer. The installed module stays as it is. Needs GCC.
@@ -75,4 +83,4 @@ $(BENCH)/.done: pyproject.toml constraints.txt bench/requirements.txt $(NATIVE)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(PLAIN) $(BENCH) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PLAIN) $(RUNTIME) $(BENCH) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

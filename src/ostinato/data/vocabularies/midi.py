@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median_low
 from typing import Self
 
 import numpy as np
@@ -72,7 +71,7 @@ class Midi(Vocabulary):
         tempos = [_tune(source, steps_per_beat).tempo for source in sources]
         if not tempos:
             raise DataError("there must be tunes to learn from", got="none", fix="Give MIDI files.", code="empty")
-        return cls(steps_per_beat, longest, velocities, median_low(tempos), items=items)
+        return cls(steps_per_beat, longest, velocities, sorted(tempos)[(len(tempos) - 1) // 2], items=items)
 
     @property
     def size(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -75,6 +74,8 @@ class Subwords(TextVocabulary):
         """
         check_least("size", size, 256)
         check_least("least", least, 1)
+        import json
+
         package = require("tokenizers", purpose="to learn sub-words")
         model = package.Tokenizer(package.models.BPE())
         model.pre_tokenizer = package.pre_tokenizers.WhitespaceSplit()
