@@ -16,7 +16,7 @@ from ostinato.runtime.machine import expected
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
-from ostinato.train.distributed import team
+from ostinato.train.distributed import team, writes
 from ostinato.train.exploding import ExplodingSteps
 from ostinato.train.feeds import Batches, Feed
 from ostinato.train.history import History
@@ -150,7 +150,7 @@ def train_stack(
     watched = ExplodingSteps()
     callbacks: list[Callback] = [stopping, watched]
     together = team()
-    if verbose and (together is None or together.first):
+    if verbose and writes():
         callbacks.append(Progress(verbose, label=label))
     history = train(
         stack,
