@@ -87,10 +87,14 @@ def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:
 
     Args:
         error: What a function of ostinato raised.
-        verb: The command; only `fit` has these options, so that the others point to it.
+        verb: The command. What is no option of its own is one of `fit`, to which the advice then points.
     """
-    after = "" if verb == "fit" else " to fit"
-    rule, fix = (_PYTHON.sub(lambda match: _flag(match) + after, text) for text in (error.rule, error.fix))
+    own = _options(verb)
+
+    def flag(match: re.Match[str]) -> str:
+        return _flag(match) + ("" if own is None or match[1] in own else " to fit")
+
+    rule, fix = (_PYTHON.sub(flag, text) for text in (error.rule, error.fix))
     return OstinatoError(
         rule,
         got=error.got,
@@ -99,6 +103,12 @@ def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:
         count=error.count,
         code=error.code,
     )
+
+
+def _options(verb: str) -> set[str] | None:
+    """The names of a command's options; None for `fit`, whose tasks have all the others."""
+    command = group.get_command(click.Context(group), verb)
+    return None if verb == "fit" or command is None else {str(p.name) for p in command.params}
 
 
 def _flag(match: re.Match[str]) -> str:

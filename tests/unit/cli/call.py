@@ -22,9 +22,10 @@ class Done(NamedTuple):
     fault: bool
 
 
-def call(*words: object) -> Done:
-    """Run `ostinato` with these words, as a shell would."""
+def call(*words: object, reads: bytes = b"") -> Done:
+    """Run `ostinato` with these words, as a shell would, and with these bytes on standard input."""
     argv, hook, out, err = sys.argv, sys.excepthook, io.StringIO(), io.StringIO()
+    stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(reads))
     fault, code = False, 0
     sys.argv = ["ostinato", *map(str, words)]
     try:
@@ -38,5 +39,5 @@ def call(*words: object) -> Done:
                 sys.excepthook(*sys.exc_info())
                 fault, code = True, 1
     finally:
-        sys.argv, sys.excepthook = argv, hook
+        sys.argv, sys.excepthook, sys.stdin = argv, hook, stdin
     return Done(code, out.getvalue(), err.getvalue(), fault)
