@@ -1,4 +1,4 @@
-"""How long do an import and a prediction take from a fresh process, and in how much memory, beside ONNX Runtime and torch?
+"""How long do an import and a prediction take from a fresh process, and in how much memory, beside other imports?
 
 Each round starts every side once, in turns; time is from the start of the process to its end. Memory is
 the most that the process itself ever had resident (Linux only; else 0). The commands run on the kept models of
