@@ -18,6 +18,7 @@ from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine, check_precision
 from ostinato.runtime.pool import Pool
+from ostinato.runtime.refusal import located
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
 
@@ -116,14 +117,25 @@ def load(
     """
     native.check_precision(precision)
     bundle = files.load(path, sha256=sha256)
-    if bundle.manifest.task == "sequential":
-        return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape), precision)
+    try:
+        model = _model(bundle)
+    except ModelFileError as error:
+        raise located(error, os.fsdecode(path)) from None
+    return model if precision == "float32" else model.at(precision)
+
+
+def _model(bundle: files.Bundle) -> Network | Forecaster | Generator:
     if bundle.manifest.task == forecaster_file.TASK:
-        forecaster = forecaster_file.from_bundle(bundle)
-        return forecaster if precision == "float32" else forecaster.at(precision)
+        return forecaster_file.from_bundle(bundle)
     if bundle.manifest.task == generator_file.TASK:
-        generator = generator_file.from_bundle(bundle)
-        return generator if precision == "float32" else generator.at(precision)
+        return generator_file.from_bundle(bundle)
+    if bundle.manifest.task == "sequential" and bundle.manifest.members == 1:
+        return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape))
+    if bundle.manifest.task == "sequential":
+        raise ModelFileError(
+            "a Sequential model must be one network", got=f"{bundle.manifest.members} members",
+            fix="Save the model again.", code="task",
+        )  # fmt: skip
     raise ModelFileError(
         f"a model must be of task sequential, {forecaster_file.TASK} or {generator_file.TASK}",
         got=repr(bundle.manifest.task[:80]),

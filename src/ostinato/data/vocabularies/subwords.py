@@ -13,7 +13,7 @@ import numpy as np
 
 from ostinato._optional import require
 from ostinato.data.vocabularies._text import TextVocabulary, check_least, utf8
-from ostinato.data.vocabularies.base import Ids, Stored, stored_ints
+from ostinato.data.vocabularies.base import Ids, Setting, Stored, stored_ints
 from ostinato.errors import ArgumentError, DataError
 
 _CHUNK = re.compile(r" ?\w{1,32}| ?[^\w\s]{1,16}|\s{1,32}(?!\S)|\s")
@@ -157,9 +157,14 @@ class Subwords(TextVocabulary):
             ids = joined
         return ids
 
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What `store` keeps beside tensors."""
+        return {"items": self.items}
+
     def store(self) -> Stored:
         """Settings, and the merges as a tensor `[merges, 2]`."""
-        return Stored({"items": self.items}, {"merges": np.array(self.merges, dtype=np.int64).reshape(-1, 2)})
+        return Stored(self.settings, {"merges": np.array(self.merges, dtype=np.int64).reshape(-1, 2)})
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:
