@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.errors import ModelFileError, ShapeError
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.runtime import bundle as files
-from ostinato.runtime import forecaster_file, generator_file, native
+from ostinato.runtime import forecaster_file, generator_file, native, sequential_file
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine, check_precision
@@ -111,8 +111,12 @@ def load(
         KernelError: `precision` is "bf16", and this processor or a layer's cell has no such products.
     """
     native.check_precision(precision)
-    bundle = files.load(path, sha256=sha256)
-    if bundle.manifest.task == "sequential":
+    return from_bundle(files.load(path, sha256=sha256), precision=precision)
+
+
+def from_bundle(bundle: files.Bundle, *, precision: str = "float32") -> Network | Forecaster | Generator:
+    """As `load`, from a file that was read already."""
+    if bundle.manifest.task == sequential_file.TASK:
         return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape), precision)
     if bundle.manifest.task == forecaster_file.TASK:
         forecaster = forecaster_file.from_bundle(bundle)
@@ -121,7 +125,7 @@ def load(
         generator = generator_file.from_bundle(bundle)
         return generator if precision == "float32" else generator.at(precision)
     raise ModelFileError(
-        f"a model must be of task sequential, {forecaster_file.TASK} or {generator_file.TASK}",
+        f"a model must be of task {sequential_file.TASK}, {forecaster_file.TASK} or {generator_file.TASK}",
         got=repr(bundle.manifest.task[:80]),
         fix="Load it with the version of ostinato that wrote it, or a later one.",
         code="task",

@@ -83,6 +83,7 @@ def cells() -> Iterator[Sample]:
             yield Sample(name, (Masking(), Recurrent(cell(3), **way)), OPEN)
         for mode in ("concat", "sum", "mul", "ave"):
             yield Sample("bidirectional", (Bidirectional(Recurrent(cell(3), mode != "mul"), mode),), OPEN)
+            yield Sample("bidirectional", (Masking(), Bidirectional(Recurrent(cell(3), mode != "ave"), mode)), OPEN)
         yield Sample("bidirectional", (Masking(), Bidirectional(Recurrent(cell(3), True, start="learned"))), OPEN)
         for function in FUNCTIONS:
             fields = [f for f in ("activation", "recurrent_activation") if f in cell.__dataclass_fields__]
