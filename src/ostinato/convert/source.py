@@ -52,7 +52,7 @@ def read_source(
     path = Path(path)
     if path.is_dir():
         return Source(load(path / MODEL, sha256=sha256), "folder", [])
-    if path.suffix.lower() == ".keras":
+    if _begins_with(path, b"PK\x03\x04"):
         _no_digest(sha256)
         read = load_keras(path)
         notes = ["what matters in training only (initialisers, penalties, the optimiser) was not taken over"]
@@ -66,6 +66,14 @@ def read_source(
     plain = read_tensors(path)
     state = from_state_dict(plain.arrays, sequences=sequences, nonlinearity=nonlinearity, order=plain.modules)
     return Source(to_bundle(state.layers, state.input_shape, name="torch"), "torch", state.notes)
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    """Whether it is a regular file that begins so; what else it is, the readers say."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
 
 
 def _no_digest(sha256: str | None) -> None:

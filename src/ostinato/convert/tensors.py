@@ -1,22 +1,24 @@
-"""Plain safetensors files, which hold numbers and nothing else."""
+"""Plain safetensors files, which hold numbers and nothing else: an eight-byte length, a JSON header, the numbers."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import safetensors
-from safetensors.numpy import save
 
 from ostinato.errors import ConversionError
 from ostinato.runtime.atomic import replace_file
+from ostinato.runtime.layout import METADATA, Entry
 
 Array = np.ndarray[Any, Any]
 
-_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_LARGEST_HEADER = 16 << 20
+_SAVE = "Save the state_dict with safetensors.torch.save_file."
 
 
 class Plain(NamedTuple):
@@ -31,6 +33,16 @@ class Plain(NamedTuple):
     modules: list[str]
 
 
+class _Module(msgspec.Struct):
+    name: str
+
+
+_HEADER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TEXTS = msgspec.json.Decoder(dict[str, str])
+_ENTRY = msgspec.json.Decoder(Entry)
+_MODULES = msgspec.json.Decoder(list[_Module])
+
+
 def read_tensors(path: str | os.PathLike[str]) -> Plain:
     """All tensors of a safetensors file.
 
@@ -38,58 +50,51 @@ def read_tensors(path: str | os.PathLike[str]) -> Plain:
         ConversionError: It is no such file, a tensor is not of floating-point numbers, or not finite.
     """
     if not os.path.isfile(path):
-        raise _refuse("the path must lead to a file", repr(os.fspath(path)), fix="Check the path.")
+        raise _refuse("the path must lead to a file", ascii(os.fspath(path))[:200], fix="Check the path.")
     with open(path, "rb") as file:
         raw = file.read()
+    length = int.from_bytes(raw[:8], "little")
+    if length > min(_LARGEST_HEADER, len(raw) - 8):
+        raise _refuse("the file must be a safetensors file", "another one, or one that is cut off")
+    data = memoryview(raw)[8 + length :]
     try:
-        found = safetensors.deserialize(raw)  # type: ignore[no-untyped-call]
-    except safetensors.SafetensorError as error:
-        raise _refuse("the file must be a safetensors file", ascii(str(error)[:200])[1:-1]) from None
-    arrays = {ascii(name)[1:-1]: _array(name, entry) for name, entry in sorted(found, key=lambda item: item[0])}
-    bad = [name for name, a in arrays.items() if not np.isfinite(a).all()]
-    if bad:
-        raise _refuse("all numbers must be finite in float32", f"others in {bad[0]!r}")
-    return Plain(arrays, _modules(raw))
+        entries = _HEADER.decode(raw[8 : 8 + length])
+        texts = _TEXTS.decode(entries.pop(METADATA, b"{}"))
+        modules = [m.name for m in _MODULES.decode(texts.get("modules", "[]"))]
+        found = {name: _ENTRY.decode(entries[name]) for name in sorted(entries)}
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise _refuse("the header must be that of a safetensors file", ascii(str(error)[:200])[1:-1]) from None
+    return Plain({ascii(name)[1:-1]: _array(data, name, entry) for name, entry in found.items()}, modules)
 
 
 def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, all at once; texts of `metadata` go into its header."""
-    replace_file(os.fspath(path), [save(dict(arrays), metadata)])
+    """Write float32 arrays as a safetensors file, all at once; texts of `metadata` go into its header."""
+    header: dict[str, Any] = {METADATA: metadata}
+    position = 0
+    for name, array in arrays.items():
+        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": (position, position + array.nbytes)}
+        position += array.nbytes
+    text = msgspec.json.encode(header)
+    text += b" " * (-len(text) % 8)
+    chunks = [np.ascontiguousarray(a, "<f4").tobytes() for a in arrays.values()]
+    replace_file(os.fspath(path), [len(text).to_bytes(8, "little"), text, *chunks])
 
 
-class _Module(msgspec.Struct):
-    name: str
-
-
-class _Texts(msgspec.Struct):
-    modules: str = "[]"
-
-
-class _Header(msgspec.Struct):
-    texts: _Texts = msgspec.field(default_factory=_Texts, name="__metadata__")
-
-
-def _modules(raw: bytes) -> list[str]:
-    """The names in the header's text "modules", if there is one."""
-    length = int.from_bytes(raw[:8], "little")
-    try:
-        header = msgspec.json.decode(raw[8 : 8 + length], type=_Header)
-        return [m.name for m in msgspec.json.decode(header.texts.modules, type=list[_Module])]
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise _refuse("the header's list of modules must be valid", ascii(str(error)[:200])[1:-1]) from None
-
-
-def _array(name: str, entry: Mapping[str, Any]) -> Array:
-    if entry["dtype"] == "BF16":
-        wide = np.frombuffer(entry["data"], "<u2").astype(np.uint32) << 16
-        return wide.view(np.float32).reshape(entry["shape"])
-    if entry["dtype"] not in _TYPES:
-        raise _refuse("tensors must be of F32, F64, F16 or BF16", f"{entry['dtype']} in {name[:60]!a}")
+def _array(data: memoryview, name: str, entry: Entry) -> Array:
+    where, (begin, end) = ascii(name[:60]), entry.data_offsets
+    if entry.dtype not in _TYPES:
+        raise _refuse(f"tensors must be of {', '.join(_TYPES)}", f"{entry.dtype[:20]!a} in {where}")
+    size = math.prod(entry.shape) * np.dtype(_TYPES[entry.dtype]).itemsize
+    if min(entry.shape, default=0) < 0 or not 0 <= begin <= end <= len(data) or end - begin != size:
+        raise _refuse("tensors must lie in the file, with as many bytes as their shapes need", f"others in {where}")
+    values = np.frombuffer(data[begin:end], _TYPES[entry.dtype]).reshape(entry.shape)
     with np.errstate(over="ignore"):
-        return np.frombuffer(entry["data"], _TYPES[entry["dtype"]]).astype(np.float32).reshape(entry["shape"])
+        wide = entry.dtype != "BF16"  # whose 16 bits are the upper ones of a float32
+        array = values.astype(np.float32) if wide else (values.astype(np.uint32) << 16).view(np.float32)
+    if not np.isfinite(array).all():
+        raise _refuse("all numbers must be finite in float32", f"others in {where}")
+    return array
 
 
-def _refuse(
-    rule: str, got: str, *, fix: str = "Save the state_dict with safetensors.torch.save_file."
-) -> ConversionError:
+def _refuse(rule: str, got: str, *, fix: str = _SAVE) -> ConversionError:
     return ConversionError(rule, got=got, fix=fix)

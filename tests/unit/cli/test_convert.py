@@ -133,7 +133,7 @@ def test_several_members_are_one_network_in_onnx_only(csv, tmp_path):
 
 def test_options_of_another_format(sequential, tmp_path):
     assert "only be given for ONNX" in call("convert", sequential[0], tmp_path / "m.keras", "--step").err
-    (tmp_path / "m.keras").write_bytes(b"PK")
+    (tmp_path / "m.keras").write_bytes(b"PK\x03\x04")
     for words in (("--sha256", "0" * 64), ()):
         done = call("convert", tmp_path / "m.keras", tmp_path / "m.onnx", *words)
         assert (done.code, done.fault, done.err.count("\n")) == (2, False, 1)

@@ -20,7 +20,7 @@ from ostinato.errors import ConversionError
 from ostinato.maps import MAPS
 from ostinato.maps.base import Map
 from ostinato.maps.dense import Dense
-from ostinato.runtime.stream import why_not
+from ostinato.runtime.one_step import why_not
 from ostinato.scans.bidirectional import Bidirectional
 from ostinato.scans.recurrent import Recurrent
 

@@ -184,17 +184,35 @@ def test_a_state_dict_of_something_else_is_refused(changes):
         from_state_dict(_state(**changes))
 
 
-def test_files_that_are_refused(tmp_path):
-    path = tmp_path / "s"
-    save_file({"a": torch.tensor([1])}, path)
-    for write in (
-        lambda: None,
-        lambda: path.write_bytes(b"x" * 40),
-        lambda: save_file({"a": torch.tensor([1e39], dtype=torch.float64)}, path),
-        path.unlink,
-    ):
-        write()
+HEADERS = [
+    "{",
+    "[]",
+    '{"a": 1}',
+    '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "more": 1}}',
+    '{"a": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}}',
+    '{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}',
+    '{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}',
+    '{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}}',
+    '{"a": {"dtype": "F32", "shape": [-1, -1], "data_offsets": [0, 4]}}',
+    '{"a": {"dtype": "F32", "shape": [4611686018427387904, 4], "data_offsets": [0, 0]}}',
+    '{"a": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}',
+    '{"__metadata__": {"modules": "{}"}}',
+    '{"a":' * 50000,
+]
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
+def test_files_that_are_refused(header, tmp_path):
+    raw = len(header).to_bytes(8, "little") + header.encode() + b"\0" * 6 + b"\xf0\x7f"
+    for file in (raw, raw[:-1], b"x" * 40, b""):
+        (tmp_path / "s").write_bytes(file)
         with pytest.raises(ConversionError):
-            read_tensors(path)
-    save_file({"a": torch.tensor([1.5, -2.25], dtype=torch.bfloat16), "b": torch.tensor([0.5], dtype=torch.half)}, path)
-    assert {k: v.tolist() for k, v in read_tensors(path).arrays.items()} == {"a": [1.5, -2.25], "b": [0.5]}
+            read_tensors(tmp_path / "s")
+    with pytest.raises(ConversionError):
+        read_tensors(tmp_path)
+
+
+def test_small_numbers_are_read(tmp_path):
+    save_file({"a": torch.tensor([1.5, -2.25], dtype=torch.bfloat16), "b": torch.tensor([0.5], dtype=torch.half)},
+              tmp_path / "s")  # fmt: skip
+    assert {k: v.tolist() for k, v in read_tensors(tmp_path / "s").arrays.items()} == {"a": [1.5, -2.25], "b": [0.5]}

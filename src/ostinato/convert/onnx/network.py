@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from ostinato.convert.onnx.value import Dim, Size, Value, known, size_of, unsque
 from ostinato.errors import ConversionError
 from ostinato.maps.base import Context, Part, Shape, State, Weights
 from ostinato.maps.embedding import Embedding
-from ostinato.runtime.stream import why_not
+from ostinato.runtime.one_step import why_not
 from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
 
@@ -153,15 +152,24 @@ def step(
             got=reason,
             fix="Convert the whole model, without --step.",
         )
-    parts = [replace(p, return_sequences=True) if isinstance(p, Recurrent) else p for p in parts]
     writing = Writing(parts, input_shape, names)
     x = writing.input(input_shape[1:])
     before, carried = _states(writing, weights, x.shape[0])
     y, after = writing.run(unsqueezed(x, [1]), weights, step=True, states=before)
     flat = [v for state in after for v in state]
     given = [v for state in before for v in state]
-    outputs = {Y: y[:, 0], **{c.after: v for c, v in zip(carried, flat, strict=True)}}
+    if _has_time(parts, input_shape):
+        y = y[:, 0]
+    outputs = {Y: y, **{c.after: v for c, v in zip(carried, flat, strict=True)}}
     return Written(writing.finish([x, *given], outputs), step=True, states=tuple(carried))
+
+
+def _has_time(parts: Sequence[Part], input_shape: Shape) -> bool:
+    """Whether the output still has a time axis."""
+    shape: Shape = (None, *input_shape[1:])
+    for part in parts:
+        shape = part.out_shape(shape)
+    return bool(shape) and shape[0] is None
 
 
 def _states(writing: Writing, weights: Sequence[Weights], batch: Size) -> tuple[list[State], list[Carried]]:
