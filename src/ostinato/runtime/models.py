@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.errors import ModelFileError, ShapeError
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.runtime import bundle as files
-from ostinato.runtime import forecaster_file, generator_file, native
+from ostinato.runtime import forecaster_file, generator_file, native, sequential_file
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine, check_precision
@@ -118,9 +118,14 @@ def load(
     native.check_precision(precision)
     bundle = files.load(path, sha256=sha256)
     try:
-        model = _model(bundle)
+        return from_bundle(bundle, precision=precision)
     except ModelFileError as error:
         raise located(error, os.fsdecode(path)) from None
+
+
+def from_bundle(bundle: files.Bundle, *, precision: str = "float32") -> Network | Forecaster | Generator:
+    """As `load`, from a file that was read already."""
+    model = _model(bundle)
     return model if precision == "float32" else model.at(precision)
 
 
@@ -129,15 +134,15 @@ def _model(bundle: files.Bundle) -> Network | Forecaster | Generator:
         return forecaster_file.from_bundle(bundle)
     if bundle.manifest.task == generator_file.TASK:
         return generator_file.from_bundle(bundle)
-    if bundle.manifest.task == "sequential" and bundle.manifest.members == 1:
+    if bundle.manifest.task == sequential_file.TASK and bundle.manifest.members == 1:
         return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape))
-    if bundle.manifest.task == "sequential":
+    if bundle.manifest.task == sequential_file.TASK:
         raise ModelFileError(
             "a Sequential model must be one network", got=f"{bundle.manifest.members} members",
             fix="Save the model again.", code="task",
         )  # fmt: skip
     raise ModelFileError(
-        f"a model must be of task sequential, {forecaster_file.TASK} or {generator_file.TASK}",
+        f"a model must be of task {sequential_file.TASK}, {forecaster_file.TASK} or {generator_file.TASK}",
         got=repr(bundle.manifest.task[:80]),
         fix="Load it with the version of ostinato that wrote it, or a later one.",
         code="task",
