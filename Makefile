@@ -55,6 +55,15 @@ sanitize: $(VENV)/.dev
 	$(BIN)/cmake --build build/thread
 	$(BIN)/ctest --test-dir build/thread --output-on-failure
 
+# The step machine in a C program; model.h is what ostinato.convert.c_source makes of a network.
+example: $(VENV)/.dev
+	$(PIP) cmake ninja
+	$(BIN)/cmake -S native -B build/c -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DOSTINATO_MODULE=OFF -DOSTINATO_LIBRARY=ON
+	$(BIN)/cmake --build build/c
+	$(BIN)/python native/examples/model.py build/c/model.h
+	cc -O2 -Ibuild/c -Inative/include -o build/c/stream native/examples/stream.c build/c/libostinato.a -lstdc++ -lpthread -ldl -lm
+	printf '0.1 0.2\n0.3 0.4\n' | build/c/stream
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -80,7 +80,7 @@ class Network:
             ArgumentError: A layer needs later steps or the whole past, or there is no such policy.
             SnapshotError: `blob` is damaged, or of another model or precision.
         """
-        return Stream(self._stepping, blob, nonfinite=nonfinite)
+        return Stream(self.stepping, blob, nonfinite=nonfinite)
 
     def pool(self, capacity: int, *, nonfinite: str = "raise", threads: int | None = None) -> Pool:
         """Up to `capacity` streams under ids, of which any move on together; see `Pool`.
@@ -88,10 +88,11 @@ class Network:
         Raises:
             ArgumentError: As for `stream`, or `capacity` or `threads` is no whole number of at least 1.
         """
-        return Pool(self._stepping, capacity, nonfinite=nonfinite, threads=threads)
+        return Pool(self.stepping, capacity, nonfinite=nonfinite, threads=threads)
 
     @cached_property
-    def _stepping(self) -> Stepping:
+    def stepping(self) -> Stepping:
+        """How its steps are computed; shared by all its streams and pools."""
         return Stepping(self._machine, self.input_shape)
 
     @cached_property
