@@ -14,7 +14,6 @@ _EXTRA = {
     "sklearn": "train",
     "keras": "keras",
     "tokenizers": "text",
-    "mido": "music",
 }
 
 
