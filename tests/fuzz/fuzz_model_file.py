@@ -166,7 +166,8 @@ def once(read: Callable[[Path], object], path: Path) -> tuple[str, str]:
         signal.setitimer(signal.ITIMER_PROF, 0)
         text = str(error)
         shown = text.replace("…", "").replace("·", "").replace("×", "")
-        strange = "" if shown.isprintable() else f"a message that is not printable: {text!r:.300}"
+        fine = shown.isprintable() and not re.search(r" object at 0x|Traceback \(", text)
+        strange = "" if fine else f"a message that must not be shown: {text!r:.300}"
         return f"{error.code}:{re.sub('[0-9]+', '0', error.rule)[:60]}", strange
     except (Exception, TooLong, RecursionError):
         signal.setitimer(signal.ITIMER_PROF, 0)
