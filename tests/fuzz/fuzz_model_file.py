@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import json
 import re
 import resource
 import signal
+import struct
 import sys
 import tempfile
 import time
@@ -27,12 +29,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.attacks.build import forecast, generate, model
+from tests.attacks.build import forecast, generate, model, numbers
 from tests.attacks.make_attacks import ATTACKS, SNAPSHOTS
 from tests.attacks.snapshot_attacks import KIND, MODEL
 from tests.attacks.snapshot_attacks import snapshot as valid_snapshot
 from tests.fuzz import mutate
 
+from ostinato.convert.source import read_source
 from ostinato.data import read_panel, read_texts, read_tune, write_tune
 from ostinato.data.inputs import Note, Tune
 from ostinato.errors import OstinatoError
@@ -40,6 +43,7 @@ from ostinato.runtime import load
 from ostinato.runtime.snapshot import unpack
 
 MODELS = sorted((Path(__file__).parents[1] / "golden/models").glob("*/*.safetensors"))
+KERAS = Path(__file__).parents[1] / "golden/model.keras"
 SECONDS = 1.0
 MEMORY = 1 << 30
 MOST_SEEDS = 3000
@@ -97,6 +101,26 @@ def _unpack(path: Path) -> object:
     return unpack(path.read_bytes(), MODEL, KIND)
 
 
+def _state_dicts() -> list[bytes]:
+    found = []
+    for gates in (4, 3, 1):
+        shapes = {"weight_ih_l0": [2 * gates, 3], "weight_hh_l0": [2 * gates, 2], "bias_ih_l0": [2 * gates],
+                  "bias_hh_l0": [2 * gates]}  # fmt: skip
+        tensors = {f"rnn.{name}": numbers("F32", shape) for name, shape in shapes.items()}
+        tensors |= {"head.weight": numbers("F32", [5, 2]), "head.bias": numbers("F32", [5])}
+        header, at = {}, 0
+        for name, (kind, shape, data) in tensors.items():
+            header[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, at + len(data)]}
+            at += len(data)
+        text = json.dumps(header).encode()
+        found.append(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
+    return found
+
+
+def _keras() -> list[bytes]:
+    return [KERAS.read_bytes()]
+
+
 def _models() -> list[bytes]:
     hostile = [data for data in (make()[1] for make in ATTACKS.values()) if len(data) < 4096]
     return [*(path.read_bytes() for path in MODELS), model(), forecast(), generate(), *hostile]
@@ -111,6 +135,9 @@ TARGETS: dict[str, Target] = {
     "csv": Target(lambda: list(CSV), _panel, (mutate.table, mutate.table, mutate.raw), ".csv"),
     "csv_gz": Target(lambda: [gzip.compress(data, mtime=0) for data in CSV], _panel, ending=".csv.gz"),
     "text": Target(lambda: list(TEXTS), _texts, ending=".txt"),
+    "state_dict": Target(_state_dicts, read_source, (mutate.plain_tensors, mutate.plain_tensors, mutate.raw)),
+    **({"keras": Target(_keras, read_source, (mutate.archive, mutate.archive, mutate.raw), ".keras")}
+       if find_spec("h5py") else {}),
     **({"midi": Target(_tunes, read_tune, ending=".mid")} if find_spec("mido") else {}),
 }  # fmt: skip
 

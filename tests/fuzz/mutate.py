@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import struct
+import zipfile
+import zlib
 from random import Random
 from typing import Any
 
@@ -162,6 +165,54 @@ def snapshot(rng: Random, data: bytes, other: bytes) -> bytes:
         body = raw(rng, body, other)
     text = json.dumps(header).encode()
     return sealed_snapshot(MAGIC + struct.pack("<I", len(text)) + text + body)
+
+
+def plain_tensors(rng: Random, data: bytes, other: bytes) -> bytes:
+    """A safetensors file without checksums, with other entries or other numbers."""
+    try:
+        size = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8 : 8 + size])
+    except (struct.error, ValueError, RecursionError):
+        return raw(rng, data, other)
+    body = data[8 + size :]
+    if rng.random() < 0.8:
+        header = tree(rng, header)
+    else:
+        body = numbers(rng, body)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def archive(rng: Random, data: bytes, other: bytes) -> bytes:
+    """A zip archive in which a JSON file has another value, or another file has other bytes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as given:
+            members = {name: given.read(name) for name in given.namelist()}
+        name = rng.choice([name for name in members if name.endswith(".json")] * 3 + list(members))
+        members[name] = _json(rng, members[name]) if name.endswith(".json") else raw(rng, members[name], other)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        IndexError,
+    ):
+        return raw(rng, data, other)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name, content in members.items():
+            made.writestr(zipfile.ZipInfo(name), content)
+    return buffer.getvalue()
+
+
+def _json(rng: Random, text: bytes) -> bytes:
+    root = json.loads(text)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        root = tree(rng, root)
+    return json.dumps(root).encode()
 
 
 CELLS = (
