@@ -148,3 +148,57 @@ def test_without_the_packages_the_pip_line_is_said(sequential, tmp_path, monkeyp
         assert (done.code, done.fault) == (2, False)
         assert "pip install" in done.err
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("weights", "largest"), [("bf16", 0.1), ("int8", 0.2)])
+def test_smaller_weights(sequential, model, csv, tmp_path, weights, largest):
+    path, x, y = sequential
+    np.save(tmp_path / "x.npy", x)
+    out = tmp_path / "out.safetensors"
+    done = call("convert", path, out, "--weights", weights, "--data", tmp_path / "x.npy")
+    assert done.code == 0, done.err
+    off = np.abs(load(out).predict(x) - y)
+    assert 0.0 < off.max() < largest
+    assert f"largest difference to float32 {off.max() / y.std():.2g}" in done.out
+    for words in ((), ("--data", csv)):
+        done = call("convert", model, out, "--weights", weights, *words)
+        assert done.code == 0, done.err
+        cost = float(done.out.partition("difference to float32 ")[2].split(",")[0])
+        assert 0.0 < cost < largest
+    assert call("predict", out).code == 0
+
+
+def test_smaller_weights_of_a_generator(tmp_path):
+    from tests.unit.runtime.generators import TEXT, VOCABULARIES, generator
+
+    from ostinato.runtime.bundle import save
+    from ostinato.runtime.generator_file import to_bundle
+
+    save(tmp_path / "g", to_bundle(generator(VOCABULARIES["characters"]), version="0"))
+    (tmp_path / "text").write_text(TEXT)
+    words = ("convert", tmp_path / "g", tmp_path / "small.safetensors", "--weights", "int8")
+    done = call(*words, "--data", tmp_path / "text")
+    before, after = (load(tmp_path / name).evaluate(str(tmp_path / "text")) for name in ("g", "small.safetensors"))
+    assert f"{after.nats:.4f} nats a symbol instead of {before.nats:.4f}" in done.out
+    assert "must be given" in call(*words).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("out.onnx", "--weights", "int8"),
+        ("out.safetensors", "--data", "x.npy"),
+        ("out.safetensors", "--weights", "int8"),
+        ("out.safetensors", "--weights", "int4"),
+        ("out.safetensors", "--weights", "int8", "--data", "none.npy"),
+        ("out.safetensors", "--weights", "int8", "--data", "pickled.npy"),
+        ("x.npy", "--to", "model", "--weights", "int8", "--data", "x.npy"),
+    ],
+)
+def test_refused_weights(sequential, tmp_path, words, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", sequential[1])
+    np.save("pickled.npy", np.array([{}], object), allow_pickle=True)
+    done = call("convert", sequential[0], *words)
+    assert (done.code, done.out, done.fault, done.err.count("\n")) == (2, "", False, 1)
+    assert len(list(tmp_path.iterdir())) == 2
