@@ -96,6 +96,15 @@ class Counting(Map):
 
 
 @dataclass(frozen=True)
+class Half(Map):
+    """A map that computes with the length: the first half, rounded up, twice."""
+
+    def formula(self, xp, w, x, mask):
+        steps = -(-x.shape[1] // 2)
+        return xp.concat([x[:, :steps], x[:, 2 * steps - 1 : None : -1], x[:, : 1 + steps - 1]], axis=1)
+
+
+@dataclass(frozen=True)
 class Slow(Cell):
     """A user's own cell."""
 
@@ -109,6 +118,11 @@ def test_what_cannot_be_said_is_refused_with_the_layer():
     for part, words in ((Strange(), "erfinv"), (Counting(), "time")):
         with pytest.raises(ConversionError, match=f"{words}.*layer_1"):
             export.to_onnx(network(Sample("", (Dense(2), part), OPEN)))
+
+
+def test_open_lengths_are_computed_with_as_in_python():
+    model = network(Sample("", (Half(),), OPEN))
+    export.check(model, export.to_onnx(model))
 
 
 def test_a_cell_of_ones_own_needs_nothing():
