@@ -24,6 +24,7 @@ SCALE = "/scale"
 """What the name of an int8 weight's scales has at its end."""
 
 _STEPS = 127
+_MOST = np.finfo(np.float32).max / (_STEPS + 1)
 _EXPONENT = np.uint16(0x7F80)
 _PIECE = 1 << 20
 
@@ -50,7 +51,7 @@ def packed(name: str, weight: Array, store: str, *, members: int) -> dict[str, t
     """A float32 weight as it is stored: types and arrays by name.
 
     Raises:
-        ModelFileError: A number is not finite, or too large for bf16.
+        ModelFileError: A number is not finite, or so large that its rounded value is not.
     """
     if store == "float32" or not is_matrix(weight.ndim, members=members):
         return {name: ("F32", weight)}
@@ -65,6 +66,8 @@ def packed(name: str, weight: Array, store: str, *, members: int) -> dict[str, t
     axes = tuple(range(1, weight.ndim - 1)) if members > 1 else tuple(range(weight.ndim - 1))
     scale = np.abs(weight).max(axis=axes) / np.float32(_STEPS)
     scale = np.where(scale > 0.0, scale, np.float32(1.0)).astype(np.float32)
+    if (scale > _MOST).any():
+        raise _not_finite(name)
     steps = np.clip(np.rint(weight / _spread(scale, weight.ndim, members)), -_STEPS, _STEPS)
     return {name: ("I8", steps.astype(np.int8)), name + SCALE: ("F32", scale)}
 
@@ -83,8 +86,7 @@ def count_nonfinite(arrays: Mapping[str, Array], types: Mapping[str, str]) -> di
             pieces = (flat[i : i + _PIECE] for i in range(0, flat.size, _PIECE))
             found[name] = sum(int(np.count_nonzero((piece & _EXPONENT) == _EXPONENT)) for piece in pieces)
         elif types[name] == "I8":
-            most = np.finfo(np.float32).max / (_STEPS + 1)
-            found[name] = int(np.count_nonzero(~(np.abs(arrays[name + SCALE]) <= most)))
+            found[name] = int(np.count_nonzero(~(np.abs(arrays[name + SCALE]) <= _MOST)))
     return {name: count for name, count in found.items() if count}
 
 
@@ -129,6 +131,9 @@ def _spread(scale: Array, rank: int, members: int) -> Array:
 
 def _not_finite(name: str) -> ModelFileError:
     return ModelFileError(
-        "weights must be finite to be stored in fewer bits", got="NaN or infinite ones", where=ascii(name[:80]),
-        fix="Store them as float32.", code="nonfinite",
-    )  # fmt: skip
+        "weights must be finite when they are stored in fewer bits",
+        got="NaN, infinite or too large ones",
+        where=ascii(name[:80]),
+        fix="Store them as float32.",
+        code="nonfinite",
+    )
