@@ -1,6 +1,8 @@
 """`ostinato convert`: what it writes, what it says, and what it refuses."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -131,6 +133,34 @@ def test_several_members_are_one_network_in_onnx_only(csv, tmp_path):
     assert "averaged" in call("convert", path, tmp_path / "m.keras").err
 
 
+def test_a_stateful_model_tells_that_its_states_are_not_carried(tmp_path):
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    from ostinato import Sequential
+    from ostinato.layers import LSTM
+
+    Sequential([LSTM(2, stateful=True, batch_input_shape=(1, 3, 2))]).save(tmp_path / "m")
+    assert "each call starts anew" in call("convert", tmp_path / "m", tmp_path / "m.keras").out
+
+
+def test_torch_and_keras_are_not_loaded(sequential, tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    np.save(tmp_path / "x.npy", sequential[1])
+    script = f"""
+import sys
+from ostinato.cli.main import group
+small = "w.safetensors --weights int8 --data x.npy"
+for words in ("m.onnx", "m.keras", "t.safetensors --to torch", "f --to folder", small):
+    group.main(["convert", {str(sequential[0])!r}, *words.split()], standalone_mode=False)
+for words in ("m.keras k.onnx", "t.safetensors t.onnx", "f f.onnx"):
+    group.main(["convert", *words.split()], standalone_mode=False)
+print({{name.partition(".")[0] for name in sys.modules}} & {{"torch", "keras", "jax"}})
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 def test_options_of_another_format(sequential, tmp_path):
     assert "only be given for ONNX" in call("convert", sequential[0], tmp_path / "m.keras", "--step").err
     (tmp_path / "m.keras").write_bytes(b"PK\x03\x04")
@@ -140,8 +170,6 @@ def test_options_of_another_format(sequential, tmp_path):
 
 
 def test_without_the_packages_the_pip_line_is_said(sequential, tmp_path, monkeypatch):
-    import sys
-
     for package, name in (("onnx", "m.onnx"), ("h5py", "m.keras")):
         monkeypatch.setitem(sys.modules, package, None)
         done = call("convert", sequential[0], tmp_path / name)
