@@ -92,7 +92,7 @@ def _onnx(source: Source, out: Path, *, step: bool) -> list[str]:
     from ostinato.runtime.models import from_bundle
 
     done = save_onnx(from_bundle(source.bundle), out, step=step)
-    check = f"checked with ONNX Runtime: largest difference {done.difference:.1e} (outputs up to 1)"
+    check = f"checked with ONNX Runtime: largest difference {done.difference:.1e} (1 = the largest output)"
     return [
         f"{out}: {'one step of the model' if step else 'the model'} in ONNX",
         f"  from {', '.join(done.inputs)} to {', '.join(done.outputs)}",
