@@ -174,7 +174,8 @@ def _tensors(*tensors: Tensor, data: bytes = DATA) -> Callable[[], bytes]:
 
 W, B = TENSORS
 TENSOR_ATTACKS: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "bf16": ("dtype", _tensors(("layers/0/W", "BF16", [2, 6], 0, 24), B)),
+    "f16": ("dtype", _tensors(("layers/0/W", "F16", [2, 6], 0, 24), B)),
+    "bf16_of_twice_the_size": ("tensors", _tensors(("layers/0/W", "BF16", [2, 6], 0, 24), B)),
     "object_dtype": ("dtype", _tensors(("layers/0/W", "O", [2, 3], 0, 24), B)),
     "long_dtype": ("dtype", _tensors(("layers/0/W", "F" * 100_000, [2, 3], 0, 24), B)),
     "five_axes": ("shape", _tensors(W, B, ("task/x", "F32", [0, 1, 1, 1, 1], 36, 36))),
