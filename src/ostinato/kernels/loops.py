@@ -89,10 +89,11 @@ def compute(
     else:
         w = tensors[first:]
         packed = kept(cell, w, functools.partial(_pack, cell, names, w, n))
-    y = x.new_empty((x.shape[0], x.shape[1], cell.units))
+    batch, time, _ = x.shape
+    y = x.new_empty(batch, time, cell.units)
     last = [torch.empty_like(s) for s in state]
     run = native.module().Run(
-        packed, x.shape[0], x.shape[1], reverse, _address(x), _address(state[0]), _address(_second(state)),
+        packed, batch, time, reverse, _address(x), _address(state[0]), _address(_second(state)),
         *((0, 0) if spans is None else (spans[0].data_ptr(), spans[1].data_ptr())),
         _address(y), _address(last[0]), _address(_second(last)), training, n,
     )  # fmt: skip

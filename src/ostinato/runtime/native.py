@@ -87,10 +87,9 @@ def usable() -> str | None:
 
 def engine() -> str:
     """Name of the instruction set in use: the processor's best, or OSTINATO_ISA."""
-    reason = available()
-    name = _engine(os.environ.get("OSTINATO_ISA", "")) if reason is None else None
+    name = None if isinstance(_load(), str) else _engine(os.environ.get("OSTINATO_ISA", ""))
     if name is None:
-        raise KernelError("the compiled kernels must be there", got=str(reason), fix="Call `available()` first.")
+        raise KernelError("the compiled kernels must be there", got=str(available()), fix="Call `available()` first.")
     return name
 
 
@@ -328,9 +327,10 @@ def packed(
     Raises:
         KernelError: There is no such precision here, or it has no slopes.
     """
-    check_precision(precision)
-    if precision != "float32" and what != FORWARD:
-        raise KernelError("training must be in float32", got=precision, fix="Use bf16 for inference only.")
+    if precision != "float32":
+        check_precision(precision)
+        if what != FORWARD:
+            raise KernelError("training must be in float32", got=precision, fix="Use bf16 for inference only.")
     return module().Packed(
         engine() if precision == "float32" else module().bf16_engine(),
         key(cell), features, cell.units, address(w["W"]), address(w["U"]), address(w["b"]),
