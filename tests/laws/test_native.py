@@ -113,6 +113,17 @@ def test_a_row_has_the_same_bits_with_and_without_tape(isa, cell, features):
 
 
 @each
+def test_weights_as_torch_holds_them_change_no_bit(isa, cell, features):
+    c = call(cell, features)
+    by_gate = {name: c.w[name].detach().T.contiguous().T.requires_grad_() for name in ("W", "U")}
+    turned = c._replace(w=c.w | by_gate)
+    identical(compute(NATIVE, turned)[0], compute(NATIVE, c)[0])
+    found, truth = gradients(NATIVE, turned), gradients(NATIVE, c)
+    for name in truth:
+        identical(found[name], truth[name])
+
+
+@each
 def test_a_row_has_the_same_bits_padded_or_not(isa, cell, features):
     lengths = (9, 1, 4, 0, 6)
     c = call(cell, features, batch=len(lengths))

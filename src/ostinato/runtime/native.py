@@ -311,18 +311,27 @@ def _second(items: Any) -> Any:
 
 
 def packed(
-    cell: Cell, features: int, w: Weights, address: Any, what: int, n_threads: int, precision: str = "float32"
+    cell: Cell,
+    features: int,
+    w: Weights,
+    address: Any,
+    what: int,
+    n_threads: int,
+    precision: str = "float32",
+    *,
+    by_gate: bool = False,
 ) -> Any:
     """The cell's weights in the order of the compiled loops.
 
     Args:
         cell: The recurrence.
         features: Inputs a step.
-        w: Its weights, contiguous float32.
+        w: Its weights, contiguous float32; see `by_gate`.
         address: Gives the address of an array's first number.
         what: FORWARD, BACKWARD or BACKWARD_INPUTS.
         n_threads: As for the run.
         precision: As for `Prepared`; "bf16" is for FORWARD alone, and its runs keep no tape.
+        by_gate: W and U are transposed views of contiguous `[gates · units, features]` and `[gates · units, units]`.
 
     Raises:
         KernelError: There is no such precision here, or it has no slopes.
@@ -334,7 +343,7 @@ def packed(
     return module().Packed(
         engine() if precision == "float32" else module().bf16_engine(),
         key(cell), features, cell.units, address(w["W"]), address(w["U"]), address(w["b"]),
-        address(w.get("b_rec")), what, n_threads,
+        address(w.get("b_rec")), what, n_threads, by_gate,
     )  # fmt: skip
 
 
