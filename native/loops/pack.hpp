@@ -69,7 +69,8 @@ void pack_turned(float* to, const float* from, index rows, index units, index pa
 template <class C>
 void pack(const Panels& to, const Weights<const float>& w, index inputs, index units, index part, index parts) {
     const auto out = [](const float* p) { return const_cast<float*>(p); };
-    const auto fill = [&]<int First, int Count>(const float* rows_to, const float* turned_to, const float* from, index rows) {
+    const auto fill = [&]<int First, int Count>(const float* rows_to, const float* turned_to, const float* from,
+                                                index rows) {
         const auto along = w.by_gate ? pack_rows_by_gate<C, First, Count> : pack_rows<C, First, Count>;
         const auto across = w.by_gate ? pack_turned_by_gate<C, First, Count> : pack_turned<C, First, Count>;
         if (rows_to) along(out(rows_to), from, rows, units, part, parts);
