@@ -1,6 +1,6 @@
-// Functions on registers; sigmoid and tanh are each a quotient with one division. No branches, no libm. Infinities saturate and NaN stays
-// NaN. In a tile they cost about a cycle an operation, many of them being under way at once: few operations matter more than
-// a short chain. Errors are below 2.5 units in the last place with fused multiply-adds, below 4.3 without.
+// Functions on registers; sigmoid and tanh are each a quotient with one division. No branches, no libm. Infinities saturate
+// and NaN stays NaN. In a tile they cost about a cycle an operation, many of them being under way at once: few operations
+// matter more than a short chain. Errors are below 2.5 units in the last place with fused multiply-adds, below 4.3 without.
 #pragma once
 
 // 1 / (1 + exp(-x)). With n = round(-x / ln 2) and r = x + n ln 2, |r| <= ln(2) / 2, exp(-x) is 2^n (R - r) / (R + r), where
