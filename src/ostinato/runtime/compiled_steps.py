@@ -129,13 +129,12 @@ class CompiledSteps:
             raise self._error(answer, x, np.array([self._machine.steps(row) for row in rows.tolist()]), who)
         return out
 
-    def run(self, row: int, x: NDArray[Any]) -> NDArray[np.float32]:
+    def run(self, row: int, x: NDArray[Any], *, out: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `PlainSteps.run`."""
-        y = np.empty((len(x), *self._network.out_shape), np.float32)
-        answer = self._machine.run(row, len(x), native.address(x), native.address(y))
+        answer = self._machine.run(row, len(x), native.address(x), native.address(out))
         if answer:
             raise self._error(answer, x, self._machine.steps(row) + np.arange(len(x)))
-        return y
+        return out
 
     def _error(self, answer: int, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()) -> Exception:
         refused = self._network.reading.refusal(x, steps, who) if answer == 1 else None

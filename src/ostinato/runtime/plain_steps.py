@@ -46,8 +46,8 @@ class PlainSteps:
             self._one(row, x[i], out[i])
         return out
 
-    def run(self, row: int, x: NDArray[Any]) -> NDArray[np.float32]:
-        """The outputs `[time, *out]` of several steps `x [time, *features]` of a row.
+    def run(self, row: int, x: NDArray[Any], *, out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Writes the outputs of several steps `x [time, *features]` of a row to `out`.
 
         Raises:
             DataError: `nonfinite`, by the policy; the row has not moved.
@@ -56,10 +56,9 @@ class PlainSteps:
             error = self.network.reading.refusal(x, self.counts[row] + np.arange(len(x)))
             if error is not None:
                 raise error
-        y = np.empty((len(x), *self.network.out_shape), np.float32)
-        for given, out in zip(x, y, strict=True):
-            self._one(row, given, out)
-        return y
+        for given, y in zip(x, out, strict=True):
+            self._one(row, given, y)
+        return out
 
     def _one(self, row: int, x: NDArray[Any], y: NDArray[np.float32]) -> None:
         network = self.network

@@ -75,15 +75,20 @@ class Stream:
         steps.step(_FIRST, given[None], out=y[None])
         return y
 
-    def run(self, x: ArrayLike) -> NDArray[np.float32]:
+    def run(self, x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The outputs `[time, *out]` for several steps `x [time, *features]`, to the bit as step by step.
 
+        Args:
+            x: The steps.
+            out: A contiguous float32 array `[time, *out]` to write to; by default the outputs are a new array.
+
         Raises:
-            ShapeError: `x` has another shape.
+            ShapeError: `x` or `out` has another shape.
             DataError: As for `step`, of any of the steps; the state is as it was before all of them.
             StreamClosed: It is closed.
         """
-        return self._steps.run(0, self._network.reading.checked(x, ("time",)))
+        steps, given = self._steps, self._network.reading.checked(x, ("time",))
+        return steps.run(0, given, out=new_or(out, (len(given), *self._network.out_shape)))
 
     def reset(self) -> None:
         """Start anew."""

@@ -204,6 +204,11 @@ def test_outputs_go_where_they_are_asked_for():
         with pytest.raises(ShapeError, match="out must be"):
             stream.step(X[0], wrong)
         assert stream.snapshot() == before
+    many = np.empty((3, 2), np.float32)
+    assert stream.run(X[2:5], many) is many
+    assert np.array_equal(many, other.run(X[2:5]))
+    with pytest.raises(ShapeError, match="out must be"):
+        stream.run(X[2:5], many[:2])
     pool = of_numbers().pool(2)
     pool.open(), pool.open()
     out = np.empty((2, 2), np.float32)
