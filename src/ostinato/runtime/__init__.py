@@ -3,6 +3,7 @@
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.forecaster_stream import Ahead, ForecasterStream
 from ostinato.runtime.generator import Generator
+from ostinato.runtime.generator_stream import Candidate, GeneratorStream
 from ostinato.runtime.models import Network, load
 from ostinato.runtime.pool import Pool
 from ostinato.runtime.precision import Cost, precision_cost
@@ -10,10 +11,12 @@ from ostinato.runtime.stream import Stream
 
 __all__ = [
     "Ahead",
+    "Candidate",
     "Cost",
     "Forecaster",
     "ForecasterStream",
     "Generator",
+    "GeneratorStream",
     "Network",
     "Pool",
     "Stream",

@@ -28,13 +28,15 @@ MAX_ARRAYS = 1 << 10
 Fact = int | float | str | bool | None
 """What a stream may remember beside arrays."""
 
-_DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8"), "int64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "float32": np.dtype("<f4"), "float64": np.dtype("<f8"), "int64": np.dtype("<i8"), "uint8": np.dtype("u1"),
+}  # fmt: skip
 _DIGEST = hashlib.sha256().digest_size
 _FRESH = "Start a fresh stream, or take the snapshot again."
 
 
 class _Array(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    dtype: Literal["float32", "float64", "int64"]
+    dtype: Literal["float32", "float64", "int64", "uint8"]
     shape: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=4)]
 
 
@@ -64,7 +66,7 @@ def pack(model: str, kind: str, facts: Mapping[str, Fact], arrays: Sequence[NDAr
         model: The model's `fingerprint`.
         kind: What sort of stream it is, one word.
         facts: A few numbers and words.
-        arrays: Of float32, float64 or int64, with at most four axes.
+        arrays: Of float32, float64, int64 or uint8, with at most four axes.
     """
     header = _Header(1, model, kind, dict(facts), [_Array(a.dtype.name, list(a.shape)) for a in arrays])  # type: ignore[arg-type]
     text = msgspec.json.encode(header)
