@@ -87,10 +87,15 @@ def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:
 
     Args:
         error: What a function of ostinato raised.
-        verb: The command; only `fit` has these options, so that the others point to it.
+        verb: The command; what is no option of it is one of `fit`, which the advice then points to.
     """
-    after = "" if verb == "fit" else " to fit"
-    rule, fix = (_PYTHON.sub(lambda match: _flag(match) + after, text) for text in (error.rule, error.fix))
+    command = group.get_command(click.Context(group), verb)
+    own = set() if command is None else {parameter.name for parameter in command.params}
+
+    def flag(match: re.Match[str]) -> str:
+        return _flag(match) + ("" if verb == "fit" or match[1] in own else " to fit")
+
+    rule, fix = (_PYTHON.sub(flag, text) for text in (error.rule, error.fix))
     return OstinatoError(
         rule,
         got=error.got,
