@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "copy.hpp"
+#include "machine.hpp"
+#include "maps.hpp"
 #include "scan.hpp"
 #include "spans.hpp"
 #include "threads.hpp"
@@ -52,6 +54,61 @@ private:
 double size(const ostinato::Packed& p, ostinato::index batch, ostinato::index time) {
     return double(batch) * double(time) * double(p.units) * double(p.inputs + p.units);
 }
+
+// A buffer of numbers that some Python object lends; the fast way in and out of a step.
+class Lent {
+public:
+    Lent(nb::handle from, int flags) : there_(PyObject_GetBuffer(from.ptr(), &view_, flags) == 0) {
+        if (!there_) PyErr_Clear();
+    }
+    ~Lent() {
+        if (there_) PyBuffer_Release(&view_);
+    }
+    Lent(const Lent&) = delete;
+
+    // Its numbers, if they are float32 of this shape, one after the other.
+    float* floats(ostinato::index n) const {
+        const bool good = there_ && view_.ndim == 1 && view_.shape[0] == n && view_.format && view_.format[0] == 'f' &&
+                          view_.format[1] == 0;
+        return good ? static_cast<float*>(view_.buf) : nullptr;
+    }
+
+private:
+    Py_buffer view_;
+    const bool there_;
+};
+
+// A machine, and how to make a new array for what a step gives: empty(shape, dtype).
+struct Stepping {
+    ostinato::Machine machine;
+    nb::object empty, shape, dtype;
+
+    nb::object fresh() const {
+        PyObject* const arguments[] = {shape.ptr(), dtype.ptr()};
+        PyObject* const made = PyObject_Vectorcall(empty.ptr(), arguments, 2, nullptr);
+        if (!made) throw nb::python_error();
+        return nb::steal(made);
+    }
+
+    // One step of row 0: x is a contiguous float32 array, or an int. None if that or the numbers in it do not fit, and
+    // nothing has happened.
+    nb::object quick(nb::handle x, nb::handle out) {
+        nb::object y = out.is_none() ? fresh() : nb::borrow(out);
+        const Lent to(y, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE);
+        float* const results = to.floats(machine.stack().outputs());
+        if (!results) return nb::none();
+        const std::int64_t row = 0;
+        if (machine.stack().symbols()) {
+            if (!PyLong_CheckExact(x.ptr())) return nb::none();
+            int overflow = 0;
+            const std::int64_t id = PyLong_AsLongLongAndOverflow(x.ptr(), &overflow);
+            return !overflow && machine.step(&row, 1, &id, results) == machine.done ? y : nb::none();
+        }
+        const Lent from(x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT);
+        const float* const numbers = from.floats(machine.stack().inputs());
+        return numbers && machine.step(&row, 1, numbers, results) == machine.done ? y : nb::none();
+    }
+};
 
 }  // namespace
 
@@ -122,4 +179,64 @@ NB_MODULE(_native, m) {
                  run.backward(p, {at<const float>(y), at<const float>(h), at<const float>(c)},
                               {at(dx), {at(W), at(U), at(b), at(b_rec)}, at(h_first), at(c_first)}, threads);
              });
+    nb::class_<ostinato::PackedAffine>(m, "Affine")
+        .def("__init__",
+             [](ostinato::PackedAffine* self, const std::string& engine, ostinato::index inputs, ostinato::index units,
+                address W, address b) {
+                 new (self) ostinato::PackedAffine(chosen(engine), inputs, units, at<const float>(W), at<const float>(b));
+             })
+        .def("apply",
+             [](const ostinato::PackedAffine& self, address x, address y, ostinato::index rows, int function, int threads) {
+                 const Unlocked unlocked(double(rows) * double(self.map.inputs) * double(self.map.units));
+                 self.apply(at<const float>(x), at(y), rows, function, threads);
+             });
+    m.def("activate", [](const std::string& engine, int function, address x, ostinato::index rows, ostinato::index width) {
+        const Unlocked unlocked(double(rows) * double(width));
+        ostinato::activate(chosen(engine), function, at(x), rows, width);
+    });
+    m.def("normalise", [](const std::string& engine, address gamma, address beta, float epsilon, address x,
+                          ostinato::index rows, ostinato::index width) {
+        const Unlocked unlocked(double(rows) * double(width));
+        ostinato::normalise(chosen(engine), at<const float>(gamma), at<const float>(beta), epsilon, at(x), rows, width);
+    });
+    nb::class_<ostinato::Stack>(m, "Stack")
+        .def("__init__",
+             [](ostinato::Stack* self, const std::string& engine, ostinato::index inputs, ostinato::index symbols) {
+                 new (self) ostinato::Stack(chosen(engine), inputs, symbols);
+             })
+        .def("embedding", [](ostinato::Stack& self, address table) { self.embedding(at<const float>(table)); })
+        .def("recurrent",
+             [](ostinato::Stack& self, const ostinato::Packed& cell, address h, address c) {
+                 self.recurrent(cell, at<const float>(h), at<const float>(c));
+             },
+             nb::keep_alive<1, 2>())
+        .def("affine", &ostinato::Stack::affine, nb::keep_alive<1, 2>())
+        .def("activation", &ostinato::Stack::activation)
+        .def("normalisation", [](ostinato::Stack& self, address gamma, address beta, float epsilon) {
+            self.normalisation(at<const float>(gamma), at<const float>(beta), epsilon);
+        });
+    nb::class_<Stepping>(m, "Machine")
+        .def("__init__",
+             [](Stepping* self, const ostinato::Stack& stack, ostinato::index capacity, int nonfinite, int threads,
+                nb::object empty, nb::object shape, nb::object dtype) {
+                 new (self) Stepping{{stack, capacity, ostinato::Nonfinite(nonfinite), threads}, empty, shape, dtype};
+             },
+             nb::keep_alive<1, 2>())
+        .def("quick", &Stepping::quick, "x"_a.none(), "out"_a.none())
+        .def("step",
+             [](Stepping& self, address rows, ostinato::index n, address x, address y) {
+                 const Unlocked unlocked(double(n) * self.machine.stack().work());
+                 return int(self.machine.step(at<const std::int64_t>(rows), n, at<const void>(x), at(y)));
+             })
+        .def("run",
+             [](Stepping& self, ostinato::index row, ostinato::index time, address x, address y) {
+                 const Unlocked unlocked(double(time) * self.machine.stack().work());
+                 return int(self.machine.run(row, time, at<const void>(x), at(y)));
+             })
+        .def("reset", [](Stepping& self, ostinato::index row) { self.machine.reset(row); })
+        .def("steps", [](Stepping& self, ostinato::index row) { return self.machine.steps(row); })
+        .def("read", [](Stepping& self, ostinato::index row, address to) { self.machine.read(row, at(to)); })
+        .def("write", [](Stepping& self, ostinato::index row, std::int64_t steps, address from) {
+            self.machine.write(row, steps, at<const float>(from));
+        });
 }

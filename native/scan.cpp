@@ -7,42 +7,13 @@
 #include <string>
 #include <utility>
 
+#include "flush.hpp"
+#include "layout.hpp"
 #include "phases.hpp"
 #include "threads.hpp"
 
 namespace ostinato {
 namespace {
-
-index up(index n, index unit) { return (n + unit - 1) / unit * unit; }
-
-// Rows of n numbers, apart by an odd number of cache lines, so that they do not compete for the same places in the cache.
-index apart(index n) { return (up(n, 16) / 16 | 1) * 16; }
-
-// Pieces of one Room: first all sizes, then the places.
-class Layout {
-public:
-    template <class T>
-    void add(T*& pointer, index n) {
-        pieces_.push_back({const_cast<float**>(&pointer), size_, n});
-        size_ += up(n, 16) + guard;
-    }
-    Room place() const {
-        Room room{std::size_t(size_)};
-        for (const Piece& p : pieces_) {
-            *p.pointer = room.data() + p.at;
-            if (guard > 0) room.forbid(std::size_t(p.at + p.n), std::size_t(up(p.n, 16) - p.n + guard));
-        }
-        return room;
-    }
-
-private:
-    struct Piece {
-        float** pointer;
-        index at, n;
-    };
-    std::vector<Piece> pieces_;
-    index size_ = 0;
-};
 
 double flops(const Loops& loops, const Shape& s, index tokens) {
     return 2.0 * double(tokens) * loops.facts.gates * double(s.units) * double(s.inputs + s.units);
@@ -155,7 +126,10 @@ void Run::run(int threads, index phases, Rows&& rows, Blocks&& blocks) {
         const auto slice = [&](index phase, int i) {
             blocks(phase, work_.blocks * i / slices, work_.blocks * (i + 1) / slices);
         };
-        parallel(slices, [&](int i) { all.run(i, slice); });
+        parallel(slices, [&](int i) {
+            const Flush flush;
+            all.run(i, slice);
+        });
         return;
     }
     const index active = o.steps ? o.active[0] : 0, tokens = total();
@@ -168,7 +142,10 @@ void Run::run(int threads, index phases, Rows&& rows, Blocks&& blocks) {
     }
     while (index(bounds.size()) <= n) bounds.push_back(active);
     bounds.back() = active;
-    parallel(int(n), [&](int i) { rows(bounds[std::size_t(i)], bounds[std::size_t(i) + 1]); });
+    parallel(int(n), [&](int i) {
+        const Flush flush;
+        rows(bounds[std::size_t(i)], bounds[std::size_t(i) + 1]);
+    });
 }
 
 // Zeros at the steps of `to` [B, T, width] that are not real.

@@ -6,5 +6,5 @@ namespace ostinato::avx2 {
 #include "../simd/avx2.hpp"
 #include "engine.hpp"
 extern const Engine engine;
-const Engine engine{"avx2", W, ACCUMULATORS, cells, peak};
+const Engine engine{"avx2", W, ACCUMULATORS, cells, peak, &maps};
 }  // namespace ostinato::avx2

@@ -6,5 +6,5 @@ namespace ostinato::avx512 {
 #include "../simd/avx512.hpp"
 #include "engine.hpp"
 extern const Engine engine;
-const Engine engine{"avx512", W, ACCUMULATORS, cells, peak};
+const Engine engine{"avx512", W, ACCUMULATORS, cells, peak, &maps};
 }  // namespace ostinato::avx512

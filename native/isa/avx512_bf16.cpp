@@ -14,6 +14,7 @@ namespace ostinato::avx512_bf16 {
 #include "../cells/lstm.hpp"
 #include "../cells/simple_rnn.hpp"
 #include "../loops/forward.hpp"
+#include "../loops/step.hpp"
 #include "../loops/pack.hpp"
 
 template <class C>
@@ -22,6 +23,7 @@ constexpr Loops loops_of() {
             .forward = forward<C>,
             .backward = nullptr,
             .forward_phase = forward_phase<C>,
+            .step = step<C>,
             .backward_phase = nullptr,
             .inputs = nullptr,
             .inputs_room = nullptr,
@@ -49,5 +51,5 @@ inline float peak(index rounds) {
 }
 
 extern const Engine engine;
-const Engine engine{"avx512_bf16", W, ACCUMULATORS, cells, peak, 2};
+const Engine engine{"avx512_bf16", W, ACCUMULATORS, cells, peak, nullptr, 2};
 }  // namespace ostinato::avx512_bf16

@@ -19,5 +19,5 @@ constexpr const char* name = "scalar";
 #endif
 #include "engine.hpp"
 extern const Engine engine;
-const Engine engine{name, W, ACCUMULATORS, cells, peak};
+const Engine engine{name, W, ACCUMULATORS, cells, peak, &maps};
 }  // namespace ostinato::baseline

@@ -8,17 +8,19 @@
 #include "../cells/lstm.hpp"
 #include "../cells/simple_rnn.hpp"
 #include "../loops/forward.hpp"
+#include "../loops/step.hpp"
 #include "../loops/backward.hpp"
 #include "../loops/inputs.hpp"
 #include "../loops/gradients.hpp"
 #include "../loops/pack.hpp"
 #include "../loops/peak.hpp"
+#include "../loops/maps.hpp"
 
 template <class C>
 constexpr Loops loops_of() {
     return {{C::x_count, C::sums, C::x_count, C::h_count, C::has_c, C::two_phases},
-            forward<C>, backward<C>, forward_phase<C>, backward_phase<C>, inputs<C>, inputs_room,
-            gradients<C>, gradient_room<C>, pack<C>};
+            forward<C>, backward<C>, forward_phase<C>, step<C>, backward_phase<C>, inputs<C>,
+            inputs_room, gradients<C>, gradient_room<C>, pack<C>};
 }
 
 constexpr Loops cells[n_cells] = {loops_of<simple_rnn<false>>(), loops_of<simple_rnn<true>>(), loops_of<lstm>(),

@@ -25,4 +25,11 @@ inline vec load_part(const float* p, index n) {
     return load(all);
 }
 
+inline void store_part(float* p, vec x, index n) {
+    if (n >= W) return store(p, x);
+    float all[W];
+    store(all, x);
+    for (index i = 0; i < n; ++i) p[i] = all[i];
+}
+
 inline index less(index a, index b) { return a < b ? a : b; }

@@ -42,3 +42,18 @@ inline vec tanh(vec x) {
 }
 
 inline vec relu(vec x) { return x > broadcast(0.0f) ? x : broadcast(0.0f); }
+
+inline vec absolute(vec x) { return (vec)((ivec)x & ~(ivec)broadcast(-0.0f)); }
+
+// As the square of exp(x / 2), which reaches infinity and zero by itself; relative error about 2e-7.
+inline vec exponential_of(vec x) {
+    const exponential e = split_exp(minimum(broadcast(87.0f), maximum(broadcast(-87.0f), x * broadcast(0.5f))));
+    const vec root = fma(e.scale, e.rest, e.scale);
+    return root * root;
+}
+
+// exp(x) - 1 for x <= 0.
+inline vec less_than_one(vec x) {
+    const exponential e = split_exp(maximum(broadcast(-87.0f), x));
+    return fma(e.scale, e.rest, e.scale - broadcast(1.0f));
+}

@@ -5,5 +5,5 @@ namespace ostinato::scalar {
 #include "../simd/scalar.hpp"
 #include "../isa/engine.hpp"
 extern const Engine engine;
-const Engine engine{"scalar", W, ACCUMULATORS, cells, peak};
+const Engine engine{"scalar", W, ACCUMULATORS, cells, peak, &maps};
 }  // namespace ostinato::scalar

@@ -119,6 +119,12 @@ class StreamClosed(OstinatoError, RuntimeError):
     default_code = "stream_closed"
 
 
+class StreamBusy(OstinatoError, RuntimeError):
+    """A stream or a pool was used by two threads at once; the second call did nothing."""
+
+    default_code = "stream_busy"
+
+
 class KernelError(OstinatoError, RuntimeError):
     """A kernel was asked for by name and cannot compute this call; the message says why."""
 

@@ -72,6 +72,19 @@ struct Weights {
     T *W, *U, *b, *b_rec;
 };
 
+// Weights of y = x W + b in the order in which the product reads them.
+struct Affine {
+    index inputs, units;
+    float* bias;         // [blocks, W]
+    float* panel;        // [blocks, inputs, W]
+};
+
+enum Function {
+    linear_function = 0, relu_function, relu6_function, leaky_relu_function, tanh_function, sigmoid_function,
+    hard_sigmoid_function, softsign_function, elu_function, selu_function, silu_function, exponential_function,
+    softmax_function, n_functions
+};
+
 // Facts of a cell that memory depends on.
 struct Facts {
     int gates, sums, x_count, h_count;
@@ -89,6 +102,9 @@ struct Loops {
     // Blocks [j0, j1) of all rows through one phase. It reads what all blocks wrote in the phase before. There are
     // steps · phases of them forward, one more backward; the x part must be computed apart.
     void (*forward_phase)(const Work&, index phase, index j0, index j1);
+    // One step of the first `rows` rows, whose x stands in the tape already; their new states are h_last and c_last.
+    // `back` should change from step to step; it is about caches only.
+    void (*step)(const Work&, index rows, bool back);
     void (*backward_phase)(const Work&, index phase, index j0, index j1);
     // Share `part` of `parts` of the slope of x. `room` is for `inputs_room` numbers, of this share alone.
     void (*inputs)(const Work&, float* room, index part, index parts);
@@ -100,12 +116,25 @@ struct Loops {
     void (*pack)(const Panels&, const Weights<const float>&, index inputs, index units, index part, index parts);
 };
 
+// Layers without state, row by row. Every number of a row has the same bits whatever other rows there are.
+struct Maps {
+    // y [rows, units] = x [rows, inputs] W + b; rows of x and y are ldx and ldy numbers apart.
+    void (*affine)(const Affine&, const float* x, index ldx, float* y, index ldy, index rows);
+    // W [inputs, units] and b [units] or null into the order of `affine`.
+    void (*pack)(const Affine&, const float* W, const float* b);
+    // x [rows, width] = f(x), f of enum Function.
+    void (*activate)(int function, float* x, index ldx, index rows, index width);
+    // x [rows, width] = gamma (x - mean) / sqrt(variance + epsilon) + beta.
+    void (*normalise)(const float* gamma, const float* beta, float epsilon, float* x, index ldx, index rows, index width);
+};
+
 struct Engine {
     const char* name;
     int width;           // W
     int accumulators;    // registers that a product sums in
     const Loops* cells;  // in the order of enum Cell
     float (*peak)(index rounds);  // accumulators · W · depth multiply-adds a round, on registers only
+    const Maps* maps;    // null in an engine of other precision than float32
     int depth = 1;       // numbers that a place of a register multiplies at once: 1 of float32, 2 of bf16
 };
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from ostinato.cells.base import Cell
 from ostinato.errors import KernelError
-from ostinato.maps.base import Array, Context, Part, Shape, State, Weight, Weights
-from ostinato.runtime import native
+from ostinato.maps.base import Array, Context, Part, Shape, State, Weight, Weights, silence
+from ostinato.runtime import compiled_maps, native
 from ostinato.runtime.arrays import NUMPY, with_native
+from ostinato.runtime.compiled_maps import RowMap
 from ostinato.runtime.native import Prepared
 
 
@@ -28,6 +29,9 @@ def expected(parts: Sequence[Part], shape: Shape) -> list[dict[str, Weight]]:
 
 class Machine:
     """A stack of parts with their weights, which are fixed: other weights need another machine.
+
+    Recurrent and dense layers and their like are compiled code where there is some, so that a row has the same bits
+    alone, in any batch and in a stream.
 
     `weights` holds read-only arrays. Each recurrent layer, and each direction of one, brings its weights into the order
     of the compiled loops when it first runs, and keeps them so.
@@ -47,6 +51,7 @@ class Machine:
         self.weights = tuple({name: _fixed(value) for name, value in w.items()} for w in weights)
         self._own = {id(value) for w in self.weights for value in w.values()}
         self._prepared: dict[tuple[int, ...], Prepared] = {}
+        self._row_maps: dict[int, RowMap | None] = {}
 
     def run(
         self, x: Array, *, mask: Array | None = None, states: Sequence[State] = ()
@@ -55,8 +60,12 @@ class Machine:
         states = states or ((),) * len(self.parts)
         context = Context(NUMPY, self._scan)
         final = []
-        for part, w, state in zip(self.parts, self.weights, states, strict=True):
-            x, mask, state = part.apply(context, w, x, mask=mask, state=state)
+        for number, (part, w, state) in enumerate(zip(self.parts, self.weights, states, strict=True)):
+            compiled = self.row_map(number) if x.dtype == np.float32 and x.size else None
+            if compiled is not None:
+                x = compiled(x if mask is None else silence(NUMPY, x, mask))
+            else:
+                x, mask, state = part.apply(context, w, x, mask=mask, state=state)
             final.append(state)
         return x, tuple(final)
 
@@ -78,6 +87,14 @@ class Machine:
             if self._own.issuperset(key[1:]):
                 self._prepared[key] = found
         return found
+
+    def row_map(self, number: int) -> RowMap | None:
+        """Compiled code for layer `number` if it is one without state that has it; its weights are packed once."""
+        if number not in self._row_maps:
+            part = self.parts[number]
+            there = native.usable() is None and compiled_maps.why_not(part) is None
+            self._row_maps[number] = compiled_maps.row_map(part, self.weights[number]) if there else None
+        return self._row_maps[number]
 
 
 def check_precision(parts: Iterable[Part], precision: str) -> None:

@@ -17,8 +17,8 @@ from ostinato.runtime import forecaster_file, generator_file, native
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine, check_precision
-from ostinato.runtime.one_step import OneStep
 from ostinato.runtime.pool import Pool
+from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
 
 
@@ -79,15 +79,19 @@ class Network:
             ArgumentError: A layer needs later steps or the whole past, or there is no such policy.
             SnapshotError: `blob` is damaged, or of another model or precision.
         """
-        return Stream(self._one_step, blob, nonfinite=nonfinite)
+        return Stream(self._stepping, blob, nonfinite=nonfinite)
 
-    def pool(self, capacity: int, *, nonfinite: str = "raise") -> Pool:
-        """Up to `capacity` streams under ids, of which any move on together; arguments and errors as for `stream`."""
-        return Pool(self._one_step, capacity, nonfinite=nonfinite)
+    def pool(self, capacity: int, *, nonfinite: str = "raise", threads: int | None = None) -> Pool:
+        """Up to `capacity` streams under ids, of which any move on together; see `Pool`.
+
+        Raises:
+            ArgumentError: As for `stream`, or `capacity` or `threads` is no whole number of at least 1.
+        """
+        return Pool(self._stepping, capacity, nonfinite=nonfinite, threads=threads)
 
     @cached_property
-    def _one_step(self) -> OneStep:
-        return OneStep(self._machine, self.input_shape)
+    def _stepping(self) -> Stepping:
+        return Stepping(self._machine, self.input_shape)
 
     @cached_property
     def _machine(self) -> Machine:

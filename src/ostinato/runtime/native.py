@@ -28,6 +28,12 @@ ALL, SOME, HOLES = range(3)
 PRECISIONS = ("float32", "bf16")
 """What the products of a saved model may be computed in; sums, gates and states are float32 in both."""
 
+FUNCTIONS = (
+    "linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "hard_sigmoid", "softsign", "elu", "selu", "silu",
+    "exponential", "softmax",
+)  # fmt: skip
+"""The activations that have native code, in the order of `enum Function` in `native/include/ostinato/work.hpp`."""
+
 
 @functools.cache
 def _load() -> ModuleType | str:
@@ -202,7 +208,7 @@ class Prepared:
     def __init__(self, cell: Cell, w: Weights, *, precision: str = "float32") -> None:
         self.cell, self.features, self.precision = cell, int(w["W"].shape[0]), precision
         plain = {name: _plain(value, value.shape) for name, value in w.items()}
-        self._packed = packed(cell, self.features, plain, _address, FORWARD, threads(1), precision)
+        self.packed = packed(cell, self.features, plain, address, FORWARD, threads(1), precision)
 
     def forward(
         self, x: Array, state: State, *, mask: Array | None = None, reverse: bool = False
@@ -236,7 +242,7 @@ class Prepared:
                 )
             mask = np.ascontiguousarray(mask)
             start, length = np.empty(batch, np.int32), np.empty(batch, np.int32)
-            kind = spans(_address(mask), batch, time, _address(start), _address(length))
+            kind = spans(address(mask), batch, time, address(start), address(length))
             if kind == ALL:
                 start = length = None
             elif kind == HOLES:  # bring the real steps to the front, which keeps their order
@@ -247,7 +253,7 @@ class Prepared:
         last = tuple(np.empty(shape, np.float32) for _ in state)
         ends = (state[0], _second(state), start, length, y, last[0], _second(last))
         module().Run(
-            self._packed, batch, time, reverse, _address(x), *(_address(a) for a in ends), training=False,
+            self.packed, batch, time, reverse, address(x), *(address(a) for a in ends), training=False,
             threads=threads(1),
         )  # fmt: skip
         if order is not None:
@@ -270,7 +276,7 @@ class Prepared:
                 got=f"{x.dtype} {x.shape}",
                 fix="Leave it out.",
             )
-        return Stepper(self._packed, x, (self.cell.units, len(self.cell.states)))
+        return Stepper(self.packed, x, (self.cell.units, len(self.cell.states)))
 
 
 class Stepper:
@@ -286,7 +292,7 @@ class Stepper:
         self.x, batch = x, x.shape[0]
         self.state = tuple(np.zeros((batch, sizes[0]), np.float32) for _ in range(sizes[1]))
         self._run = module().Run
-        at, h, c = (_address(a) for a in (x, self.state[0], _second(self.state)))
+        at, h, c = (address(a) for a in (x, self.state[0], _second(self.state)))
         self._arguments = (weights, batch, 1, False, at, h, c, 0, 0, 0, h, c, False, threads(1))
 
     def step(self, x: Array) -> Array:
@@ -312,7 +318,7 @@ def _second(items: Any) -> Any:
 
 
 def packed(
-    cell: Cell, features: int, w: Weights, address: Any, what: int, n_threads: int, precision: str = "float32"
+    cell: Cell, features: int, w: Weights, address_of: Any, what: int, n_threads: int, precision: str = "float32"
 ) -> Any:
     """The cell's weights in the order of the compiled loops.
 
@@ -320,7 +326,7 @@ def packed(
         cell: The recurrence.
         features: Inputs a step.
         w: Its weights, contiguous float32.
-        address: Gives the address of an array's first number.
+        address_of: Gives the address of an array's first number.
         what: FORWARD, BACKWARD or BACKWARD_INPUTS.
         n_threads: As for the run.
         precision: As for `Prepared`; "bf16" is for FORWARD alone, and its runs keep no tape.
@@ -333,8 +339,8 @@ def packed(
         raise KernelError("training must be in float32", got=precision, fix="Use bf16 for inference only.")
     return module().Packed(
         engine() if precision == "float32" else module().bf16_engine(),
-        key(cell), features, cell.units, address(w["W"]), address(w["U"]), address(w["b"]),
-        address(w.get("b_rec")), what, n_threads,
+        key(cell), features, cell.units, address_of(w["W"]), address_of(w["U"]), address_of(w["b"]),
+        address_of(w.get("b_rec")), what, n_threads,
     )  # fmt: skip
 
 
@@ -343,5 +349,6 @@ def _plain(array: Array, shape: tuple[int, ...]) -> Array:
     return np.ascontiguousarray(np.broadcast_to(array, shape), dtype=np.float32)
 
 
-def _address(array: Array | None) -> int:
+def address(array: Array | None) -> int:
+    """Where an array's first number is; 0 for None."""
     return 0 if array is None else int(array.ctypes.data)

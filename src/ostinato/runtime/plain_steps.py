@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,11 @@ class PlainSteps:
         self.arrays = [np.repeat(start[None], capacity, axis=0) for start in network.starts]
         self.counts = np.zeros(capacity, np.int64)
 
-    def step(self, rows: NDArray[np.int64], x: NDArray[Any], who: list[str] | None = None) -> NDArray[np.float32]:
+    def quick(self, x: object, out: object) -> NDArray[np.float32] | None:
+        """None: there is no quick way, see `CompiledSteps.quick`."""
+        return None
+
+    def step(self, rows: NDArray[np.int64], x: NDArray[Any], who: Sequence[str] = ()) -> NDArray[np.float32]:
         """The outputs `[n, *out]` of one step `x [n, *features]` of these rows, which are different ones.
 
         Raises:

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ostinato.errors import ArgumentError, ShapeError, StreamClosed
 from ostinato.maps._check import check_count
-from ostinato.runtime.one_step import OneStep
-from ostinato.runtime.plain_steps import PlainSteps
+from ostinato.runtime import native
 from ostinato.runtime.reading import check_policy
+from ostinato.runtime.stepping import Stepping
 
 Id = int | str
 """The name of a stream in a pool."""
@@ -25,17 +25,24 @@ class Pool:
     raises has changed nothing. A pool is used by one thread at a time. Made by `Network.pool`.
 
     Args:
-        network: The network.
+        stepping: Of the network.
         capacity: The largest number of open streams.
         nonfinite: As for `ostinato.runtime.stream.Stream`, for all of them.
+        threads: The most that a step may use, if it is large enough; OSTINATO_THREADS or 1 by default.
 
     Raises:
         ArgumentError: `capacity` is no whole number of at least 1, or there is no such policy.
     """
 
-    def __init__(self, network: OneStep, capacity: int, *, nonfinite: str = "raise") -> None:
+    def __init__(
+        self, stepping: Stepping, capacity: int, *, nonfinite: str = "raise", threads: int | None = None
+    ) -> None:
         check_count("capacity", capacity)
-        self._network, self._steps = network, PlainSteps(network, capacity, check_policy(nonfinite))
+        if threads is None:
+            threads = native.threads(1)
+        check_count("threads", threads)
+        self._stepping, self._network = stepping, stepping.network
+        self._steps = stepping.steps(capacity, check_policy(nonfinite), threads=threads)
         self.capacity = capacity
         self._rows: dict[Id, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
@@ -124,6 +131,10 @@ class Pool:
             StreamClosed: No open stream has this id.
         """
         return self._network.packed(*self._steps.read(self._row(id)))
+
+    def explain(self) -> str:
+        """One sentence: how the steps are computed, and why."""
+        return self._stepping.explain()
 
     def _row(self, id: Id) -> int:
         row = self._rows.get(id)

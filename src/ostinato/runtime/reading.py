@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ class Reading:
             )  # fmt: skip
         return np.asarray(found, np.int64, order="C")
 
-    def refusal(self, x: NDArray[Any], steps: NDArray[np.int64], who: list[str] | None = None) -> OstinatoError | None:
+    def refusal(self, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[str] = ()) -> OstinatoError | None:
         """An error if numbers of `x [n, *features]` are not finite.
 
         Args:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.errors import StreamClosed
-from ostinato.runtime.one_step import OneStep
-from ostinato.runtime.plain_steps import PlainSteps
+from ostinato.errors import ShapeError, StreamClosed
 from ostinato.runtime.reading import check_policy
+from ostinato.runtime.stepping import Stepping, Steps
 
 
 class Stream:
@@ -21,7 +20,7 @@ class Stream:
     thread at a time. Made by `Network.stream`.
 
     Args:
-        network: The network.
+        stepping: Of the network.
         blob: A snapshot to go on from; by default the sequence starts.
         nonfinite: What to do about NaN and infinities in the input. "raise": a `DataError`, and the state stays as it
             was. "hold": each such number is replaced by the last finite one of that feature, zero before the first.
@@ -32,17 +31,18 @@ class Stream:
         ArgumentError: There is no such policy.
     """
 
-    def __init__(self, network: OneStep, blob: bytes | None = None, *, nonfinite: str = "raise") -> None:
-        self._network, self._nonfinite = network, check_policy(nonfinite)
-        found = None if blob is None else network.unpacked(blob)
-        self._open: PlainSteps | None = PlainSteps(network, 1, nonfinite)
+    def __init__(self, stepping: Stepping, blob: bytes | None = None, *, nonfinite: str = "raise") -> None:
+        self._stepping, self._network, self._nonfinite = stepping, stepping.network, check_policy(nonfinite)
+        found = None if blob is None else self._network.unpacked(blob)
+        self._open: Steps | None = stepping.steps(1, nonfinite)
+        self._quick = self._open.quick
         if found is not None:
             self._open.write(0, *found)
 
     @property
-    def _steps(self) -> PlainSteps:
+    def _steps(self) -> Steps:
         if self._open is None:
-            raise StreamClosed("a stream must be open", got="a closed one", fix="Open another one.")
+            raise _closed()
         return self._open
 
     @property
@@ -50,16 +50,34 @@ class Stream:
         """How many steps it has made since it started or was reset."""
         return self._steps.read(0)[0]
 
-    def step(self, x: ArrayLike) -> NDArray[np.float32]:
-        """The output `[*out]`, a new array, for one step `x [*features]`; a whole number if the network reads symbols.
+    def step(self, x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """The output `[*out]` for one step `x [*features]`; a whole number if the network reads symbols.
+
+        Contiguous float32 arrays and ints are taken as they are, others are converted, which takes longer.
+
+        Args:
+            x: The step.
+            out: A contiguous float32 array `[*out]` to write to; by default the output is a new array.
 
         Raises:
-            ShapeError: `x` has another shape.
+            ShapeError: `x` or `out` has another shape.
             DataError: `nonfinite`, by the policy; `type` or `range`, see `Reading.checked`. The state is as it was.
             StreamClosed: It is closed.
+            StreamBusy: Another thread uses it.
         """
-        y: NDArray[np.float32] = self._steps.step(_FIRST, self._network.reading.checked(x)[None])[0]
-        return y
+        y = self._quick(x, out)
+        return self._slowly(x, out) if y is None else y
+
+    def _slowly(self, x: ArrayLike, out: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """A step with all conversions and errors."""
+        steps, given = self._steps, self._network.reading.checked(x)
+        if out is not None:
+            _check_out(out, self._network.out_shape)
+        y: NDArray[np.float32] = steps.step(_FIRST, given[None])[0]
+        if out is None:
+            return y
+        out[...] = y
+        return out
 
     def run(self, x: ArrayLike) -> NDArray[np.float32]:
         """The outputs `[time, *out]` for several steps `x [time, *features]`, to the bit as step by step.
@@ -75,9 +93,13 @@ class Stream:
         """Start anew."""
         self._steps.reset(0)
 
+    def explain(self) -> str:
+        """One sentence: how the steps are computed, and why."""
+        return self._stepping.explain()
+
     def fork(self) -> Stream:
         """A second stream that goes on from here by itself."""
-        twin = Stream(self._network, nonfinite=self._nonfinite)
+        twin = Stream(self._stepping, nonfinite=self._nonfinite)
         twin._steps.write(0, *self._steps.read(0))
         return twin
 
@@ -88,7 +110,7 @@ class Stream:
 
     def close(self) -> None:
         """Give its memory back; afterwards everything but `close` raises `StreamClosed`."""
-        self._open = None
+        self._open, self._quick = None, _quick_closed
 
     def __enter__(self) -> Stream:
         return self
@@ -103,3 +125,18 @@ class Stream:
 
 
 _FIRST = np.zeros(1, np.int64)
+
+
+def _closed() -> StreamClosed:
+    return StreamClosed("a stream must be open", got="a closed one", fix="Open another one.")
+
+
+def _quick_closed(x: object, out: object) -> None:
+    raise _closed()
+
+
+def _check_out(out: NDArray[np.float32], shape: tuple[int, ...]) -> None:
+    good = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
+    if not (good and out.flags.c_contiguous and out.flags.writeable):
+        got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ShapeError(f"out must be a contiguous float32 array {shape} to write to", got=got, fix="Leave it out.")

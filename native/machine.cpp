@@ -1,0 +1,270 @@
+#include "machine.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+
+#include "flush.hpp"
+#include "layout.hpp"
+#include "threads.hpp"
+
+namespace ostinato {
+namespace {
+
+constexpr index most_together = 48;  // rows of a lane: their numbers and the weights of a layer share the first caches
+constexpr index no_offset = 0;
+
+std::size_t bytes(index numbers) { return std::size_t(numbers) * sizeof(float); }
+
+void copy_rows(float* to, index ldto, const float* from, index ldfrom, index rows, index width) {
+    for (index r = 0; r < rows; ++r) std::memcpy(to + r * ldto, from + r * ldfrom, bytes(width));
+}
+
+bool is_finite(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u; }
+
+}  // namespace
+
+Stack::Stack(const Engine& engine, index inputs, index symbols)
+    : engine_(engine), inputs_(inputs), symbols_(symbols), width_(inputs) {
+    if (!engine.maps) throw std::invalid_argument("Stack: this engine is for recurrent layers alone");
+}
+
+void Stack::embedding(const float* table) {
+    if (!symbols_ || !layers_.empty()) throw std::invalid_argument("Stack: an embedding must be the first layer");
+    layers_.push_back({.kind = is_embedding, .inputs = inputs_, .units = inputs_, .first = table});
+}
+
+void Stack::recurrent(const Packed& cell, const float* h, const float* c) {
+    if (cell.inputs != width_) throw std::invalid_argument("Stack: a recurrent layer of other inputs");
+    const index at = index(starts_.size()), n = cell.units;
+    layers_.push_back({.kind = is_recurrent, .inputs = width_, .units = n, .state = at, .cell = &cell});
+    const Facts& facts = cell.engine.cells[cell.cell].facts;
+    starts_.resize(std::size_t(at + n * (facts.has_c ? 2 : 1)), 0.0f);
+    if (h) std::memcpy(starts_.data() + at, h, bytes(n));
+    if (c && facts.has_c) std::memcpy(starts_.data() + at + n, c, bytes(n));
+    work_ += double(facts.gates) * double(n) * double(width_ + n);
+    width_ = n;
+}
+
+void Stack::affine(const PackedAffine& map) {
+    if (map.map.inputs != width_) throw std::invalid_argument("Stack: an affine layer of other inputs");
+    layers_.push_back({.kind = is_affine, .inputs = width_, .units = map.map.units, .map = &map});
+    work_ += double(width_) * double(map.map.units);
+    width_ = map.map.units;
+}
+
+void Stack::activation(int function) {
+    if (function < 0 || function >= n_functions) throw std::invalid_argument("Stack: no such function");
+    layers_.push_back({.kind = is_activation, .inputs = width_, .units = width_, .function = function});
+}
+
+void Stack::normalisation(const float* gamma, const float* beta, float epsilon) {
+    layers_.push_back({.kind = is_normalisation, .inputs = width_, .units = width_, .first = gamma, .second = beta,
+                       .epsilon = epsilon});
+}
+
+// A call's right to work; nobody has it twice at once.
+class Machine::Turn {
+public:
+    explicit Turn(std::atomic<bool>& working) : working_(working), mine(!working.exchange(true, std::memory_order_acquire)) {}
+    ~Turn() {
+        if (mine) working_.store(false, std::memory_order_release);
+    }
+
+private:
+    std::atomic<bool>& working_;
+
+public:
+    const bool mine;
+};
+
+Machine::Machine(const Stack& stack, index capacity, Nonfinite nonfinite, int threads)
+    : stack_(stack), capacity_(capacity), together_(std::min(capacity, most_together)), nonfinite_(nonfinite),
+      steps_(std::size_t(capacity), 0) {
+    stride_ = up(std::max<index>(stack.numbers(), 1), 16);
+    Layout layout;
+    layout.add(state_, capacity * stride_);
+    room_ = layout.place();
+    std::memset(state_, 0, bytes(capacity * stride_));
+    for (index row = 0; row < capacity; ++row) reset(row);
+    const index shares = (capacity + together_ - 1) / together_;
+    lanes_.resize(std::size_t(std::clamp<index>(threads, 1, shares)));
+    for (Lane& lane : lanes_) prepare(lane);
+}
+
+// Takes a lane's memory, zeros at first: the products never read what lies behind a row, but the cells compute with it.
+void Machine::prepare(Lane& lane) {
+    lane.places.resize(stack_.layers_.size());
+    Layout layout;
+    lane.ldx = apart(std::max<index>(stack_.inputs_, 1));
+    layout.add(lane.x, together_ * lane.ldx);
+    for (std::size_t i = 0; i < lane.places.size(); ++i) {
+        const Stack::Layer& layer = stack_.layers_[i];
+        Place& place = lane.places[i];
+        place.ldy = apart(layer.units);
+        if (layer.kind == Stack::is_affine) layout.add(place.y, together_ * place.ldy);
+        if (layer.kind != Stack::is_recurrent) continue;
+        const Facts& f = stack_.loops(layer).facts;
+        Work& w = place.work;
+        Tape& t = w.tape;
+        w.inputs = layer.inputs, w.units = layer.units, w.weights = layer.cell->panels;
+        const index width = layer.cell->engine.width, wide = up(layer.units, width);
+        w.blocks = wide / width;
+        w.order.batch = w.order.tokens = together_, w.order.time = w.order.steps = 1, w.order.offset = &no_offset;
+        t.h_at = up(layer.inputs, 16), t.lda = apart(t.h_at + wide), t.ldc = apart(wide);
+        layout.add(t.a, together_ * t.lda);
+        layout.add(t.h_last, together_ * t.ldc);
+        if (f.has_c) layout.add(t.c, together_ * t.ldc);
+        if (f.two_phases) {
+            layout.add(t.q, together_ * t.ldc);
+            layout.add(t.g, w.blocks * together_ * f.sums * width);
+        }
+        place.ldy = t.ldc;
+    }
+    lane.room = layout.place();
+    const auto zero = [](float* at, index numbers) {
+        if (at) std::memset(at, 0, bytes(numbers));
+    };
+    zero(lane.x, together_ * lane.ldx);
+    for (std::size_t i = 0; i < lane.places.size(); ++i) {
+        Place& place = lane.places[i];
+        Tape& t = place.work.tape;
+        if (stack_.layers_[i].kind == Stack::is_affine) zero(place.y, together_ * place.ldy);
+        if (stack_.layers_[i].kind != Stack::is_recurrent) continue;
+        zero(t.a, together_ * t.lda), zero(t.h_last, together_ * t.ldc), zero(t.c, together_ * t.ldc);
+        zero(t.q, together_ * t.ldc);
+        const Packed& cell = *stack_.layers_[i].cell;
+        zero(t.g, place.work.blocks * together_ * cell.engine.cells[cell.cell].facts.sums * cell.engine.width);
+        t.c_last = t.c, place.y = t.h_last;  // a block reads its own c alone, before it writes it
+    }
+}
+
+void Machine::reset(index row) noexcept {
+    float* const to = carried(row);
+    std::copy(stack_.starts_.begin(), stack_.starts_.end(), to);
+    std::fill(to + stack_.starts_.size(), to + stack_.numbers(), 0.0f);
+    steps_[std::size_t(row)] = 0;
+}
+
+void Machine::read(index row, float* to) const noexcept { std::memcpy(to, carried(row), bytes(stack_.numbers())); }
+
+void Machine::write(index row, std::int64_t steps, const float* from) noexcept {
+    std::memcpy(carried(row), from, bytes(stack_.numbers()));
+    steps_[std::size_t(row)] = steps;
+}
+
+bool Machine::finite(const void* x, index n) const noexcept {
+    if (stack_.symbols_) {
+        const std::int64_t* const ids = static_cast<const std::int64_t*>(x);
+        return std::all_of(ids, ids + n, [this](std::int64_t id) { return id >= 0 && id < stack_.symbols_; });
+    }
+    if (nonfinite_ != Nonfinite::refuse) return true;
+    const float* const numbers = static_cast<const float*>(x);
+    bool bad = false;
+    for (index i = 0; i < n * stack_.inputs_; ++i) bad |= !is_finite(numbers[i]);
+    return !bad;
+}
+
+// x of some rows into the lane, by the policy.
+void Machine::enter(Lane& lane, const std::int64_t* rows, index n, const float* x) noexcept {
+    const index width = stack_.inputs_;
+    if (nonfinite_ != Nonfinite::hold) return copy_rows(lane.x, lane.ldx, x, width, n, width);
+    for (index r = 0; r < n; ++r) {
+        float* const held = carried(rows[r]) + stack_.starts_.size();
+        for (index i = 0; i < width; ++i) held[i] = is_finite(x[r * width + i]) ? x[r * width + i] : held[i];
+        std::memcpy(lane.x + r * lane.ldx, held, bytes(width));
+    }
+}
+
+void Machine::recur(const Stack::Layer& layer, Place& place, const std::int64_t* rows, index n, const float* x,
+                    index ldx) noexcept {
+    const Loops& loops = stack_.loops(layer);
+    const Tape& t = place.work.tape;
+    const std::size_t size = bytes(layer.units);
+    for (index r = 0; r < n; ++r) {
+        const float* const state = carried(rows[r]) + layer.state;
+        std::memcpy(t.a + r * t.lda, x + r * ldx, bytes(layer.inputs));
+        std::memcpy(t.a + r * t.lda + t.h_at, state, size);
+        if (t.c) std::memcpy(t.c + r * t.ldc, state + layer.units, size);
+    }
+    loops.step(place.work, n, steps_[std::size_t(rows[0])] & 1);
+    for (index r = 0; r < n; ++r) {
+        float* const state = carried(rows[r]) + layer.state;
+        std::memcpy(state, t.h_last + r * t.ldc, size);
+        if (t.c) std::memcpy(state + layer.units, t.c + r * t.ldc, size);
+    }
+}
+
+// Up to `together_` rows through all layers. Functions of what a layer wrote are computed in its place.
+void Machine::advance(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept {
+    const Maps& maps = *stack_.engine_.maps;
+    if (!stack_.symbols_) enter(lane, rows, n, static_cast<const float*>(x));
+    float* at = lane.x;
+    index ld = lane.ldx;
+    for (std::size_t i = 0; i < stack_.layers_.size(); ++i) {
+        const Stack::Layer& layer = stack_.layers_[i];
+        Place& place = lane.places[i];
+        switch (layer.kind) {
+            case Stack::is_embedding:
+                for (index r = 0; r < n; ++r)
+                    std::memcpy(at + r * ld, layer.first + static_cast<const std::int64_t*>(x)[r] * layer.units,
+                                bytes(layer.units));
+                break;
+            case Stack::is_recurrent:
+                recur(layer, place, rows, n, at, ld);
+                at = place.y, ld = place.ldy;
+                break;
+            case Stack::is_affine:
+                maps.affine(layer.map->map, at, ld, place.y, place.ldy, n);
+                at = place.y, ld = place.ldy;
+                break;
+            case Stack::is_activation:
+                maps.activate(layer.function, at, ld, n, layer.units);
+                break;
+            case Stack::is_normalisation:
+                maps.normalise(layer.first, layer.second, layer.epsilon, at, ld, n, layer.units);
+        }
+    }
+    copy_rows(y, stack_.width_, at, ld, n, stack_.width_);
+    for (index r = 0; r < n; ++r) ++steps_[std::size_t(rows[r])];
+}
+
+// Any number of rows, on this thread.
+void Machine::share(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept {
+    const Flush flush;
+    const index size = stack_.symbols_ ? index(sizeof(std::int64_t)) : stack_.inputs_ * index(sizeof(float));
+    for (index r = 0; r < n; r += together_)
+        advance(lane, rows + r, std::min(together_, n - r), static_cast<const char*>(x) + r * size, y + r * stack_.width_);
+}
+
+Machine::Answer Machine::step(const std::int64_t* rows, index n, const void* x, float* y) noexcept {
+    const Turn turn(working_);
+    if (!turn.mine) return busy;
+    if (!finite(x, n)) return refused;
+    const index shares = std::min({index(lanes_.size()), (n + 5) / 6, index(double(n) * stack_.work_ / 5e5) + 1});
+    if (shares < 2) {
+        share(lanes_[0], rows, n, x, y);
+        return done;
+    }
+    const index size = stack_.symbols_ ? index(sizeof(std::int64_t)) : stack_.inputs_ * index(sizeof(float));
+    parallel(int(shares), [&](int i) {
+        const index from = n * i / shares, to = n * (i + 1) / shares;
+        share(lanes_[std::size_t(i)], rows + from, to - from, static_cast<const char*>(x) + from * size,
+              y + from * stack_.width_);
+    });
+    return done;
+}
+
+Machine::Answer Machine::run(std::int64_t row, index time, const void* x, float* y) noexcept {
+    const Turn turn(working_);
+    if (!turn.mine) return busy;
+    if (!finite(x, time)) return refused;
+    const Flush flush;
+    const index size = stack_.symbols_ ? index(sizeof(std::int64_t)) : stack_.inputs_ * index(sizeof(float));
+    for (index t = 0; t < time; ++t)
+        advance(lanes_[0], &row, 1, static_cast<const char*>(x) + t * size, y + t * stack_.width_);
+    return done;
+}
+
+}  // namespace ostinato
