@@ -19,9 +19,9 @@ from ostinato.metrics.text import bits_per_character, perplexity, surprise
 from ostinato.runtime.decode import Beam, Sampler, Sampling, beam_search, log_softmax
 from ostinato.runtime.generator_stream import GeneratorStream
 from ostinato.runtime.machine import Machine
-from ostinato.runtime.one_step import OneStep
 from ostinato.runtime.rows import Rows
 from ostinato.runtime.snapshot import fingerprint
+from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.steps import stepping
 from ostinato.runtime.writing import Prime, banned, check_length, drawn, encoded, shown, text_vocabulary
 
@@ -188,7 +188,7 @@ class Generator:
         Raises:
             SnapshotError: `blob` is damaged, or of another model or precision.
         """
-        return GeneratorStream(self._one_step, self.vocabulary, self.first, self.fingerprint, blob)
+        return GeneratorStream(self._stepping, self.vocabulary, self.first, self.fingerprint, blob)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -196,8 +196,8 @@ class Generator:
         return fingerprint(self.parts, self.weights, self.precision, self.vocabulary, self.first)
 
     @cached_property
-    def _one_step(self) -> OneStep:
-        return OneStep(self._machine, (None,))
+    def _stepping(self) -> Stepping:
+        return Stepping(self._machine, (None,))
 
     def surprise(self, ids: ArrayLike, *, fresh: bool = True) -> NDArray[np.float64]:
         """Nats `[n]` that each id costs, given those before it; the states are carried over the whole row.

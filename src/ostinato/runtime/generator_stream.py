@@ -18,8 +18,8 @@ from ostinato.data.vocabularies.bytes import Bytes
 from ostinato.errors import ArgumentError, DataError, SnapshotError
 from ostinato.metrics.text import surprise
 from ostinato.runtime.decode import Sampler, Sampling, log_softmax
-from ostinato.runtime.one_step import OneStep
 from ostinato.runtime.snapshot import pack, unpack
+from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
 from ostinato.runtime.writing import Prime, banned, check_length, drawn, encoded, shown, text_vocabulary
 
@@ -51,7 +51,7 @@ class GeneratorStream:
     one thread at a time. Made by `Generator.stream`.
 
     Args:
-        network: The network, from symbols to scores.
+        stepping: Of the network, from symbols to scores.
         vocabulary: Symbols to ids and back.
         first: The id before the first symbol.
         model: The model's fingerprint.
@@ -62,10 +62,10 @@ class GeneratorStream:
     """
 
     def __init__(
-        self, network: OneStep, vocabulary: Vocabulary, first: int, model: str, blob: bytes | None = None
+        self, stepping: Stepping, vocabulary: Vocabulary, first: int, model: str, blob: bytes | None = None
     ) -> None:
-        self._network, self._vocabulary, self._first, self._model = network, vocabulary, first, model
-        self._stream = Stream(network)
+        self._stepping, self._vocabulary, self._first, self._model = stepping, vocabulary, first, model
+        self._stream = Stream(stepping)
         self._scores: NDArray[np.float32] = np.empty(0, np.float32)
         self._seen = np.zeros(vocabulary.size, bool)
         self._rest, self._cut = "", b""
@@ -142,8 +142,10 @@ class GeneratorStream:
         ahead, vocabulary = self._ahead(), self._vocabulary
         sampler = Sampler(sampling or Sampling(), vocabulary.size, banned=banned(vocabulary))
         sampler.saw(np.flatnonzero(ahead._seen))
-        step = ahead._stream.fork().step
-        return drawn(step, ahead._scores, sampler, length=length, end=vocabulary.end_id)
+        stream, out = ahead._stream.fork(), np.empty_like(ahead._scores)
+        return drawn(
+            lambda symbol: stream.step(symbol, out), ahead._scores, sampler, length=length, end=vocabulary.end_id
+        )
 
     def pieces(self, *, length: int = 500, sampling: Sampling | None = None) -> Iterator[str]:
         """Text that could follow, in pieces of whole characters; as `sample`."""
@@ -190,7 +192,7 @@ class GeneratorStream:
                 "a snapshot must hold the state of a text", got="another one", fix="Take it again.", code="damaged"
             )
         self._scores, seen, waiting, inner = arrays
-        self._stream = Stream(self._network, inner.tobytes())
+        self._stream = Stream(self._stepping, inner.tobytes())
         self._seen[seen] = True
         self._rest, self._cut = _decoded(waiting.tobytes())
 
