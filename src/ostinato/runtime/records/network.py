@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ostinato.data.values import numbers_from_text
 from ostinato.errors import DataError, ShapeError
@@ -62,10 +61,14 @@ class NetworkRecords(Records[Stream]):
         text = bytes(wire.x)
         return Record(self._numbers(text) if text else None, wire.id, wire.reset)
 
-    def _numbers(self, text: bytes) -> NDArray[np.float64]:
+    def _numbers(self, text: bytes) -> Any:
+        """What a step takes as it is: float32, or an int for a network that reads symbols."""
         found = decoded(text, self._kind)
+        if not self._shape:
+            return int(found) if found is not None and found.is_integer() else np.array(found, np.float64)
         try:
-            return np.array(found, np.float64)
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which the policy treats
+                return np.array(found, np.float32)
         except ValueError:
             raise ShapeError(
                 f"x must be {self._shape}", got="lists of several lengths", fix="Pass one step's features."
