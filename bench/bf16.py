@@ -26,8 +26,9 @@ import numpy as np
 import torch
 
 from ostinato.cells import CELLS
-from ostinato.runtime import native
+from ostinato.runtime import Network, native
 from ostinato.runtime.precision import Cost, compare
+from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
 
 ROUNDS, SECONDS = 15, 0.3
@@ -95,8 +96,9 @@ class Problem:
         prepared = self.prepared[precision]
         if self.time > 1:
             return lambda: prepared.forward(self.x, self.state)
-        stepper, x = prepared.stepper(self.batch), np.ascontiguousarray(self.x[:, 0])
-        return lambda: stepper.step(x)
+        model = Network((Recurrent(self.cell, return_sequences=True),), [self.w], (None, self.units), precision)
+        stream, x = model.stream(), self.x[0, 0].copy()
+        return lambda: stream.step(x)
 
     def theirs(self) -> Callable[[], object]:
         """One call of torch in bfloat16, its inputs cast before."""

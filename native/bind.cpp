@@ -40,21 +40,6 @@ const ostinato::Engine& chosen(const std::string& name) {
     return *engine;
 }
 
-// Gives Python's lock back for work that takes long enough for others to gain from it.
-class Unlocked {
-public:
-    explicit Unlocked(double multiplications) {
-        if (multiplications > 2e6) release_.emplace();
-    }
-
-private:
-    std::optional<nb::gil_scoped_release> release_;
-};
-
-double size(const ostinato::Packed& p, ostinato::index batch, ostinato::index time) {
-    return double(batch) * double(time) * double(p.units) * double(p.inputs + p.units);
-}
-
 // A buffer of numbers that some Python object lends; the fast way in and out of a step.
 class Lent {
 public:
@@ -73,10 +58,32 @@ public:
         return good ? static_cast<float*>(view_.buf) : nullptr;
     }
 
+    // n float32 in C order, whatever their shape.
+    float* all(ostinato::index n, const char* what) const {
+        if (!there_ || view_.len != n * ostinato::index(sizeof(float)))
+            throw std::invalid_argument(std::string(what) + " must be contiguous float32 of another size");
+        return static_cast<float*>(view_.buf);
+    }
+
 private:
     Py_buffer view_;
     const bool there_;
 };
+
+// Gives Python's lock back for work that takes long enough for others to gain from it.
+class Unlocked {
+public:
+    explicit Unlocked(double multiplications) {
+        if (multiplications > 2e6) release_.emplace();
+    }
+
+private:
+    std::optional<nb::gil_scoped_release> release_;
+};
+
+double size(const ostinato::Packed& p, ostinato::index batch, ostinato::index time) {
+    return double(batch) * double(time) * double(p.units) * double(p.inputs + p.units);
+}
 
 // A machine, and how to make a new array for what a step gives: empty(shape, dtype).
 struct Stepping {
@@ -186,18 +193,27 @@ NB_MODULE(_native, m) {
                  new (self) ostinato::PackedAffine(chosen(engine), inputs, units, at<const float>(W), at<const float>(b));
              })
         .def("apply",
-             [](const ostinato::PackedAffine& self, address x, address y, ostinato::index rows, int function, int threads) {
+             [](const ostinato::PackedAffine& self, nb::handle x, nb::handle y, ostinato::index rows, int function,
+                int threads) {
+                 const Lent from(x, PyBUF_C_CONTIGUOUS), to(y, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE);
+                 const float* const in = from.all(rows * self.map.inputs, "x");
+                 float* const out = to.all(rows * self.map.units, "y");
                  const Unlocked unlocked(double(rows) * double(self.map.inputs) * double(self.map.units));
-                 self.apply(at<const float>(x), at(y), rows, function, threads);
+                 self.apply(in, out, rows, function, threads);
              });
-    m.def("activate", [](const std::string& engine, int function, address x, ostinato::index rows, ostinato::index width) {
+    m.def("activate", [](const std::string& engine, int function, nb::handle x, ostinato::index rows, ostinato::index width) {
+        const Lent lent(x, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE);
+        float* const numbers = lent.all(rows * width, "x");
         const Unlocked unlocked(double(rows) * double(width));
-        ostinato::activate(chosen(engine), function, at(x), rows, width);
+        ostinato::activate(chosen(engine), function, numbers, rows, width);
     });
-    m.def("normalise", [](const std::string& engine, address gamma, address beta, float epsilon, address x,
+    m.def("normalise", [](const std::string& engine, nb::handle gamma, nb::handle beta, float epsilon, nb::handle x,
                           ostinato::index rows, ostinato::index width) {
+        const Lent one(gamma, PyBUF_C_CONTIGUOUS), two(beta, PyBUF_C_CONTIGUOUS), lent(x, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE);
+        const float *const g = one.all(width, "gamma"), *const b = two.all(width, "beta");
+        float* const numbers = lent.all(rows * width, "x");
         const Unlocked unlocked(double(rows) * double(width));
-        ostinato::normalise(chosen(engine), at<const float>(gamma), at<const float>(beta), epsilon, at(x), rows, width);
+        ostinato::normalise(chosen(engine), g, b, epsilon, numbers, rows, width);
     });
     nb::class_<ostinato::Stack>(m, "Stack")
         .def("__init__",

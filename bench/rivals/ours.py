@@ -1,23 +1,20 @@
-"""ostinato's compiled kernels: the layers' kernel for sequences, the stepper of the runtime for single steps."""
+"""ostinato's compiled kernels: the layers' kernel for sequences, streams and pools of the runtime for single steps."""
 
 from __future__ import annotations
-
-import os
-from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from ostinato.kernels import KERNELS
-from ostinato.runtime import native
+from ostinato.runtime import Network
+from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
 from rivals.base import Rival, Way
 from rivals.problem import POOLED, RAGGED_TRAIN, STEP, TRAIN, Floats, Problem, weigh
 
 
 class Ours(Rival):
-    """Side A of every comparison. Ways of single steps: one thread, which is the stepper's default, or as many as torch
-    (OSTINATO_THREADS)."""
+    """Side A of every comparison. A stream is on one thread; ways of a pool: one, or as many as torch."""
 
     @property
     def version(self) -> str:
@@ -27,7 +24,8 @@ class Ours(Rival):
         kernel, call = KERNELS["native"], problem.call
         if kind in (STEP, POOLED):
             x = np.ascontiguousarray(problem.x[:, 0].numpy())
-            return {f"{n} threads": Way(_stepper(problem, n, x), _read) for n in sorted({1, self.threads})}
+            counts = {1} if kind == STEP else {1, self.threads}
+            return {f"{n} threads": _steps(problem, n, x) for n in sorted(counts)}
         if kind in (TRAIN, RAGGED_TRAIN):
             weights = [problem.w["W"], problem.w["U"], *(v for k, v in problem.w.items() if k not in "WU")]
 
@@ -43,17 +41,13 @@ class Ours(Rival):
         return {"native": Way(infer, lambda y: y.numpy())}
 
 
-def _stepper(problem: Problem, threads: int, x: Floats) -> Callable[[], Floats]:
-    before = os.environ.get("OSTINATO_THREADS")
-    os.environ["OSTINATO_THREADS"] = str(threads)
-    try:
-        stepper = native.Prepared(problem.cell, problem.arrays()).stepper(problem.size.batch)
-    finally:
-        del os.environ["OSTINATO_THREADS"]
-        if before is not None:
-            os.environ["OSTINATO_THREADS"] = before
-    return lambda: stepper.step(x)
-
-
-def _read(h: Floats) -> Floats:
-    return h[:, None].copy()
+def _steps(problem: Problem, threads: int, x: Floats) -> Way:
+    """The public step of a stream, or of a pool."""
+    layer, size = Recurrent(problem.cell, return_sequences=True), problem.size
+    model = Network((layer,), [problem.arrays()], (None, size.inputs))
+    if size.batch == 1:
+        stream, row = model.stream(), x[0].copy()
+        return Way(lambda: stream.step(row), lambda y: y[None, None])
+    pool = model.pool(size.batch, threads=threads)
+    ids = [pool.open() for _ in range(size.batch)]
+    return Way(lambda: pool.step(ids, x), lambda y: y[:, None])

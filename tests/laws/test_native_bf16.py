@@ -125,7 +125,7 @@ def test_a_row_has_the_same_bits_in_any_batch(cell, features):
 
 
 @each
-def test_a_row_has_the_same_bits_in_pieces_and_step_by_step(cell, features):
+def test_a_row_has_the_same_bits_in_pieces(cell, features):
     s = Sample(cell, features)
     y, last = s.forward()
     for cuts in ((0, 2, 9), tuple(range(10))):
@@ -136,11 +136,6 @@ def test_a_row_has_the_same_bits_in_pieces_and_step_by_step(cell, features):
         exact(np.concatenate(parts, 1), y, what="outputs")
         for a, b in zip(state, last, strict=True):
             exact(a, b, what="final state")
-    stepper = s.prepared.stepper(13)
-    for kept, start in zip(stepper.state, s.state, strict=True):
-        kept[:] = start
-    for t in range(9):
-        exact(stepper.step(s.x[:, t]), y[:, t], what="one step")
 
 
 @each

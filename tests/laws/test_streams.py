@@ -1,197 +1,197 @@
-"""Every task streams: step by step it says what it says of the whole, and a snapshot goes on anywhere to the bit.
+"""What must hold for every network that can be run step by step, whatever computes its steps.
 
-A new task must bring a row of `CASES`: without it these laws fail.
+One step, several steps in a call, any cut, a place in a pool, a snapshot, a fork and a reset give the same bits; and so
+does `predict`, if the step machine computes the steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import msgspec
 import numpy as np
 import pytest
+from tests.laws.examples import EXAMPLES, SEQUENCE
+from tests.laws.tolerance import different, exact, same
+from tests.unit.runtime.networks import network
 
-import ostinato
-from ostinato._folder import catalogue
-from ostinato.data.freq import Grid
-from ostinato.data.times import time_text
-from ostinato.runtime import load
-from ostinato.runtime.records import records_of
-from ostinato.tasks.base import Task
-from ostinato.tasks.training import Training
+from ostinato.cells import CELLS
+from ostinato.maps.activation import FUNCTIONS, Activation
+from ostinato.maps.activity_penalty import ActivityPenalty
+from ostinato.maps.dense import Dense
+from ostinato.maps.dropout import Dropout
+from ostinato.maps.embedding import Embedding
+from ostinato.maps.layer_norm import LayerNorm
+from ostinato.maps.masking import Masking
+from ostinato.maps.time_distributed import TimeDistributed
+from ostinato.maps.unembedding import Unembedding
+from ostinato.runtime import native
+from ostinato.runtime.arrays import NUMPY
+from ostinato.scans.recurrent import Recurrent
 
-TASKS = catalogue("ostinato.tasks", Task)
-TINY = {"training": Training(epochs=1, members=1)}
-
-
-class Case(NamedTuple):
-    """A task as lines.
-
-    Args:
-        lines: From a model to the records that it answers, one stream after the other by chance.
-        whole: From a model and the records of one stream to the answers that the whole history has, one a record; None
-            where the batch has none to compare.
-    """
-
-    lines: Callable[[Any], list[dict[str, Any]]]
-    whole: Callable[[Any, list[dict[str, Any]]], list[Any]]
+TIME, ROWS = 9, 5
+RNG = np.random.default_rng(2)
+NUMBERS = RNG.normal(size=(ROWS, TIME, 3)).astype(np.float32)
+NUMBERS[1, 3:5] = 0.0  # steps that a mask skips
+SYMBOLS = RNG.integers(0, 7, (ROWS, TIME))
 
 
-def shuffled(streams: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """One after the other by chance, each in its own order."""
-    rng, left, mixed = np.random.default_rng(0), [list(stream) for stream in streams], []
-    while any(left):
-        going = [stream for stream in left if stream]
-        mixed.append(going[rng.integers(len(going))].pop(0))
-    return mixed
+def recurrent(cell, units, **options):
+    return Recurrent(CELLS[cell](units), return_sequences=True, **options)
 
 
-def network_lines(model):
-    rng = np.random.default_rng(1)
-    return shuffled(
-        [[{"id": name, "x": row} for row in rng.normal(size=(25, model.input_shape[1])).tolist()] for name in "ab"]
-    )
+STACKS = {
+    "one layer": lambda c: [recurrent(c, 5), Dense(3)],
+    "last output": lambda c: [recurrent(c, 33, start="learned"), Dropout(0.5), Recurrent(CELLS[c](17)), LayerNorm(),
+                              Dense(4, "softmax")],
+    "symbols": lambda c: [Embedding(7, 5), recurrent(c, 16), TimeDistributed(Dense(4, "silu", use_bias=False)),
+                          ActivityPenalty(0.1), recurrent(c, 6), Activation("elu"), Dense(5), Unembedding(7)],
+    "zoneout": lambda c: [recurrent(c, 4, zoneout=0.3), Dense(2)],
+    "masked": lambda c: [Masking(), recurrent(c, 4), Recurrent(CELLS[c](3)), Dense(2)],
+    "masked symbols": lambda c: [Embedding(7, 4, mask_zero=True), recurrent(c, 4), Dense(2)],
+}  # fmt: skip
+IN_PYTHON = ("zoneout", "masked", "masked symbols")
 
 
-def network_whole(model, records):
-    x = np.array([record["x"] for record in records], np.float32)
-    return [{"y": model.predict(x[None, : n + 1])[0].tolist()} for n in range(len(x))]
+def make(parts, **options):
+    return network(parts, (None,) if isinstance(parts[0], Embedding) else (None, 3), **options)
 
 
-def forecast_lines(model):
-    rng, reach = np.random.default_rng(2), model.framing.reach
-    known, other = model.known.ids[0], [f"new {i}" for i in range(2)]
-    days = model.clock.freq.next(model.known.last[0], 2 * reach + 10)
-    series = [(known, 8), *((name, 2 * reach + 10) for name in other)]
-    return shuffled(
-        [
-            [
-                {"id": name, "ds": str(day.astype("datetime64[s]")), "y": float(value)}
-                for day, value in zip(days[:n], np.exp(rng.normal(3.0, 0.2, n)), strict=True)
-            ]
-            for name, n in series
-        ]
-    )
+def inputs(model):
+    return SYMBOLS if isinstance(model.parts[0], Embedding) else NUMBERS[..., : model.input_shape[-1]]
 
 
-def forecast_whole(model, records):
-    name, answers = records[0]["id"], []
-    values = [record["y"] for record in records]
-    times = [np.datetime64(record["ds"], "us") for record in records]
-    if name in model.known.ids:
-        i = model.known.ids.index(name)
-        before = model.known.tails[i]
-        values = [*before, *values]
-        freq, last = model.clock.freq, model.known.last[[i]]
-        at = freq.split(last)
-        past = Grid(at.number - np.arange(len(before))[::-1], np.repeat(at.residue, len(before)))
-        times = [*freq.join(past, like=last), *times]
-    for n in range(len(values) - len(records) + 1, len(values) + 1):
-        if n < model.framing.reach:
-            answers.append({"forecast": None})
-            continue
-        table = model.predict({"unique_id": [name] * n, "ds": times[:n], "y": values[:n]})
-        columns = {column: table[column].tolist() for column in model.columns()}
-        answers.append({"forecast": {"ds": time_text(table["ds"]), **columns}})
-    return answers
+def in_python(model):
+    """The same network with its steps computed layer after layer."""
+    model._stepping.__dict__["plain"] = "a test asks for it"
+    assert "a test asks for it" in model.stream().explain()
+    return model
 
 
-def generate_lines(model):
-    text = written(model)
-    return shuffled([[{"id": name, "text": text[i : i + 7]} for i in range(0, 140, 7)] for name in "ab"])
+def predicted(model, x):
+    """What predict says of each beginning of each sequence."""
+    return np.stack([model.predict(x[:, : t + 1]) for t in range(TIME)], axis=1)
 
 
-def written(model):
-    symbols = [model.vocabulary.decode([i]) for i in range(model.vocabulary.size)]
-    return "".join(np.random.default_rng(3).choice(symbols, 300).tolist())
+def check(model):
+    """All laws of one network."""
+    x = inputs(model)
+    alone = [model.stream().run(row) for row in x]
+    sequences = len(model.predict(x).shape) == 3
+    whole = model.predict(x) if sequences else predicted(model, x)
+    (exact if model._stepping.plain is None else same)(np.stack(alone), whole, what="stream and predict")
+    different(alone[0], alone[1], what="two sequences")
+
+    for row, want in zip(x, alone, strict=True):
+        stream = model.stream()
+        exact(np.stack([stream.step(one) for one in row]), want, what="step by step")
+        stream.reset()
+        exact(stream.run(row), want, what="after a reset")
+        stream = model.stream()
+        cut = [stream.run(row[:4]), stream.run(row[4:4]), stream.step(row[4])[None], stream.run(row[5:])]
+        exact(np.concatenate(cut), want, what="in pieces")
+
+    for t in range(TIME):
+        stream = model.stream()
+        stream.run(x[0, :t])
+        blob, fork = stream.snapshot(), stream.fork()
+        fork.run(x[1])
+        exact(stream.run(x[0, t:]), alone[0][t:], what="beside a fork")
+        again = model.stream(blob)
+        assert again.snapshot() == blob
+        assert again.steps == t
+        exact(again.run(x[0, t:]), alone[0][t:], what="from a snapshot")
+
+    pool, at = model.pool(ROWS + 2, threads=2), [0] * ROWS
+    for _ in range(ROWS):
+        pool.open()
+    order = np.random.default_rng(3)
+    while min(at) < TIME:
+        chosen = [i for i in order.permutation(ROWS).tolist() if at[i] < TIME and order.random() < 0.6]
+        y = pool.step(chosen, np.array([x[i, at[i]] for i in chosen], x.dtype).reshape(len(chosen), *x.shape[2:]))
+        for i, one in zip(chosen, y, strict=True):
+            exact(one, alone[i][at[i]], what="in a pool")
+            at[i] += 1
+            if at[i] == 5 and i % 2:  # moved to another place, by a snapshot
+                blob = pool.snapshot(i)
+                pool.close(i)
+                pool.open("between")
+                pool.open(i, blob)
+                pool.close("between")
 
 
-def generate_whole(model, records):
-    nats = model.surprise(model.vocabulary.encode("".join(record["text"] for record in records)))
-    ends = np.cumsum([len(model.vocabulary.encode(record["text"])) for record in records])
-    begins = [0, *ends[:-1]]
-    return [{"symbols": int(b - a), "nats": float(nats[a:b].sum())} for a, b in zip(begins, ends, strict=True)]
+@pytest.mark.parametrize("way", ["as chosen", "in Python"])
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_and_stack(cell, stack, way):
+    model = make(STACKS[stack](cell))
+    compiled = isinstance(native.key(CELLS[cell](1)), int) and native.available() is None and stack not in IN_PYTHON
+    assert (model._stepping.plain is None) == compiled, model.stream().explain()
+    check(model if way == "as chosen" else in_python(model))
 
 
-CASES = {
-    "sequential": Case(network_lines, network_whole),
-    "forecast": Case(forecast_lines, forecast_whole),
-    "generate": Case(generate_lines, generate_whole),
-}
-each = pytest.mark.parametrize("name", CASES)
+STEPWISE = [part for part, shape in EXAMPLES if part.stepwise() and shape in (SEQUENCE, (6,))]
 
 
-@pytest.fixture(scope="module")
-def path_of(tmp_path_factory):
-    folder, made = tmp_path_factory.mktemp("streams"), {}
-
-    def path(name):
-        if name not in made:
-            made[name] = folder / name
-            _trained(name).save(made[name])
-        return made[name]
-
-    return path
+@pytest.mark.parametrize("part", STEPWISE, ids=repr)
+def test_every_map(part):
+    parts = [part, recurrent("lstm", 4)] if isinstance(part, Embedding) else [recurrent("lstm", 4), part]
+    check(network(parts, (None,) if isinstance(part, Embedding) else (None, 3)))
 
 
-def _trained(name):
-    if name != "sequential":
-        return TASKS[name](**TINY).fit(TASKS[name].sample())
-    layers = ostinato.layers
-    return ostinato.Sequential(
-        [layers.Input((None, 3)), layers.GRU(5, return_sequences=True), layers.LSTM(4), layers.Dense(2)], seed=1
-    )
+@pytest.mark.skipif(native.available() is not None, reason=str(native.available()))
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_compiled_activations_are_the_formulas(name):
+    model = network([recurrent("gru", 19), Dense(37), Activation(name)])
+    compiled = name in native.FUNCTIONS
+    assert (model._stepping.plain is None) == compiled
+    x = 30.0 * NUMBERS
+    plain = network([recurrent("gru", 19), Dense(37)])
+    truth = FUNCTIONS[name](NUMPY, plain.predict(x).astype(np.float64))
+    same(model.predict(x), truth.astype(np.float32), what=name)
 
 
-def told(records, line):
-    answer = records.answer(records.parse(msgspec.json.encode(line)))
-    assert answer.pop("id") == line["id"]
-    return answer
+@pytest.mark.skipif(native.available() is not None, reason=str(native.available()))
+@pytest.mark.parametrize("isa", native.module().engines() if native.available() is None else [])
+@pytest.mark.parametrize("cell", [name for name, cls in CELLS.items() if isinstance(native.key(cls(1)), int)])
+def test_every_instruction_set(cell, isa, monkeypatch):
+    monkeypatch.setenv("OSTINATO_ISA", isa)
+    for stack in ("last output", "symbols"):
+        model = make(STACKS[stack](cell))
+        assert isa in model.stream().explain()
+        check(model)
 
 
-def near(found, want):
-    """The same names, texts and counts, and numbers to rounding."""
-    if isinstance(want, dict):
-        assert list(found) == list(want)
-        for name, value in want.items():
-            near(found[name], value)
-    elif isinstance(want, list) and not isinstance(want[0], str):
-        np.testing.assert_allclose(found, want, rtol=2e-5, atol=1e-5)
-    elif isinstance(want, float):
-        assert found == pytest.approx(want, rel=1e-5, abs=1e-5)
-    else:
-        assert found == want
+@pytest.mark.skipif(native.without_bf16() is not None, reason=str(native.without_bf16()))
+@pytest.mark.parametrize("cell", [name for name, cls in CELLS.items() if isinstance(native.key(cls(1)), int)])
+def test_bf16(cell):
+    for stack in ("last output", "symbols"):
+        model = make(STACKS[stack](cell), precision="bf16")
+        assert "bf16" in model.stream().explain()
+        check(model)
 
 
-def test_every_task_has_a_case():
-    assert set(CASES) == {"sequential", *TASKS}
+def test_a_pool_of_many_rows_on_several_threads():
+    model = network([recurrent("lstm", 24), recurrent("gru", 16), Dense(2)], (None, 3))
+    x = np.random.default_rng(4).normal(size=(301, 3, 3)).astype(np.float32)
+    pool = model.pool(301, threads=3)
+    ids = [pool.open() for _ in x][::-1]
+    found = np.stack([pool.step(ids, x[:, t]) for t in range(3)], axis=1)
+    exact(found, np.stack([model.stream().run(row) for row in x]), what="rows of a large pool")
 
 
-@each
-@pytest.mark.filterwarnings("ignore:.*not in training")
-def test_a_stream_says_what_the_whole_says(name, path_of):
-    model = load(path_of(name))
-    records, lines = records_of(model), CASES[name].lines(model)
-    answers = [told(records, line) for line in lines]
-    for stream in {line["id"] for line in lines}:
-        own = [i for i, line in enumerate(lines) if line["id"] == stream]
-        whole = CASES[name].whole(model, [lines[i] for i in own])
-        assert len(whole) == len(own)
-        for i, want in zip(own, whole, strict=True):
-            near(answers[i], want)
-
-
-@each
-@pytest.mark.filterwarnings("ignore:.*not in training")
-def test_a_snapshot_goes_on_anywhere_to_the_bit(name, path_of):
-    model = load(path_of(name))
-    lines = CASES[name].lines(model)
-    records = records_of(model)
-    whole = [told(records, line) for line in lines]
-    for cut in range(0, len(lines) + 1, max(len(lines) // 7, 1)):
-        first, second = records_of(model), records_of(load(path_of(name)))
-        answers = [told(first, line) for line in lines[:cut]]
-        assert second.restore(first.snapshot(cut)) == cut
-        answers += [told(second, line) for line in lines[cut:]]
-        assert answers == whole
+@pytest.mark.parametrize("way", ["as chosen", "in Python"])
+def test_numbers_that_are_not_finite_follow_the_policy_everywhere(way):
+    x = NUMBERS[0].copy()
+    x[2, 1], x[5, 0], x[6, 0] = np.nan, np.inf, -np.inf
+    held = x.copy()
+    held[2, 1], held[5, 0], held[6, 0] = x[1, 1], x[4, 0], x[4, 0]
+    model = make(STACKS["one layer"]("lstm"))
+    model = model if way == "as chosen" else in_python(model)
+    want = model.stream().run(held)
+    exact(model.stream(nonfinite="hold").run(x), want, what="run")
+    pool, stream = model.pool(2, nonfinite="hold"), model.stream(nonfinite="hold")
+    pool.open("a"), pool.open("b")
+    for t, one in enumerate(x):
+        exact(pool.step(["b"], one[None])[0], want[t], what="pool")
+        exact(stream.step(one), want[t], what="step")
+    loose = model.stream(nonfinite="propagate").run(x)
+    exact(loose[:2], want[:2], what="before NaN")
+    assert np.isnan(loose[2:]).all()

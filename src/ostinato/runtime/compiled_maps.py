@@ -15,6 +15,9 @@ from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.maps.unembedding import Unembedding
 from ostinato.runtime import native
 
+_LARGE = 1_000_000
+"""Multiplications from which on several threads are of use."""
+
 RowMap = Callable[[Array], Array]
 """From float32 `[..., features]` to a new array `[..., units]`."""
 
@@ -39,8 +42,8 @@ class Affine:
         """`[..., units]` for `x [..., features]`."""
         rows = np.ascontiguousarray(x).reshape(-1, self.features)
         y = np.empty((*x.shape[:-1], self.units), np.float32)
-        threads = native.threads(os.cpu_count() or 1)
-        self.packed.apply(native.address(rows), native.address(y), len(rows), self._function, threads)
+        large = len(rows) * self.features * self.units > _LARGE
+        self.packed.apply(rows, y, len(rows), self._function, native.threads(os.cpu_count() or 1) if large else 1)
         return y
 
 
@@ -71,7 +74,7 @@ def _activator(part: Activation) -> RowMap:
 
     def activate(x: Array) -> Array:
         y = np.array(x, np.float32, order="C")
-        native.module().activate(native.engine(), function, native.address(y), y.size // y.shape[-1], y.shape[-1])
+        native.module().activate(native.engine(), function, y, y.size // y.shape[-1], y.shape[-1])
         return y
 
     return activate
@@ -82,8 +85,8 @@ def _normaliser(part: LayerNorm, w: Weights) -> RowMap:
 
     def normalise(x: Array) -> Array:
         y = np.array(x, np.float32, order="C")
-        at = (native.address(gamma), native.address(beta), part.epsilon, native.address(y))
-        native.module().normalise(native.engine(), *at, y.size // y.shape[-1], y.shape[-1])
+        size = (y.size // y.shape[-1], y.shape[-1])
+        native.module().normalise(native.engine(), gamma, beta, part.epsilon, y, *size)
         return y
 
     return normalise

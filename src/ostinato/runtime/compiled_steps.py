@@ -120,13 +120,14 @@ class CompiledSteps:
         """One step of row 0 from a contiguous float32 array or an int, into a new array or the one given second; None
         if something does not fit, and then nothing has happened."""
 
-    def step(self, rows: NDArray[np.int64], x: NDArray[Any], who: Sequence[str] = ()) -> NDArray[np.float32]:
+    def step(
+        self, rows: NDArray[np.int64], x: NDArray[Any], *, out: NDArray[np.float32], who: Sequence[object] = ()
+    ) -> NDArray[np.float32]:
         """As `PlainSteps.step`."""
-        y = np.empty((len(rows), *self._network.out_shape), np.float32)
-        answer = self._machine.step(native.address(rows), len(rows), native.address(x), native.address(y))
+        answer = self._machine.step(native.address(rows), len(rows), native.address(x), native.address(out))
         if answer:
             raise self._error(answer, x, np.array([self._machine.steps(row) for row in rows.tolist()]), who)
-        return y
+        return out
 
     def run(self, row: int, x: NDArray[Any]) -> NDArray[np.float32]:
         """As `PlainSteps.run`."""
@@ -136,7 +137,7 @@ class CompiledSteps:
             raise self._error(answer, x, self._machine.steps(row) + np.arange(len(x)))
         return y
 
-    def _error(self, answer: int, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[str] = ()) -> Exception:
+    def _error(self, answer: int, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()) -> Exception:
         refused = self._network.reading.refusal(x, steps, who) if answer == 1 else None
         return refused or StreamBusy(
             "a stream must be used by one thread at a time", got="a call during another one",

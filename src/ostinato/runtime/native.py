@@ -262,49 +262,6 @@ class Prepared:
             y = back
         return y, last
 
-    def stepper(self, batch: int = 1, *, reads: Array | None = None) -> Stepper:
-        """A stream of single steps, from zeros.
-
-        Args:
-            batch: Streams side by side.
-            reads: The array `[batch, features]`, contiguous float32, that each step reads; one of its own by default.
-        """
-        x = np.zeros((batch, self.features), np.float32) if reads is None else reads
-        if x.shape != (batch, self.features) or x.dtype != np.float32 or not x.flags.c_contiguous:
-            raise ShapeError(
-                f"reads must be contiguous float32 ({batch}, {self.features})",
-                got=f"{x.dtype} {x.shape}",
-                fix="Leave it out.",
-            )
-        return Stepper(self.packed, x, (self.cell.units, len(self.cell.states)))
-
-
-class Stepper:
-    """Computes one step a call and keeps the states.
-
-    Args:
-        weights: As `packed` gives them.
-        x: `[batch, features]`, what each step reads.
-        sizes: Units and number of states.
-    """
-
-    def __init__(self, weights: Any, x: Array, sizes: tuple[int, int]) -> None:
-        self.x, batch = x, x.shape[0]
-        self.state = tuple(np.zeros((batch, sizes[0]), np.float32) for _ in range(sizes[1]))
-        self._run = module().Run
-        at, h, c = (address(a) for a in (x, self.state[0], _second(self.state)))
-        self._arguments = (weights, batch, 1, False, at, h, c, 0, 0, 0, h, c, False, threads(1))
-
-    def step(self, x: Array) -> Array:
-        """One step on `x [batch, features]`; returns h, which the next step overwrites."""
-        self.x[:] = x
-        self._run(*self._arguments)
-        return self.state[0]
-
-    def advance(self) -> None:
-        """One step on what `x` holds."""
-        self._run(*self._arguments)
-
 
 def forward(
     cell: Cell, w: Weights, x: Array, state: State, *, mask: Array | None = None, reverse: bool = False

@@ -30,8 +30,10 @@ class PlainSteps:
         """None: there is no quick way, see `CompiledSteps.quick`."""
         return None
 
-    def step(self, rows: NDArray[np.int64], x: NDArray[Any], who: Sequence[str] = ()) -> NDArray[np.float32]:
-        """The outputs `[n, *out]` of one step `x [n, *features]` of these rows, which are different ones.
+    def step(
+        self, rows: NDArray[np.int64], x: NDArray[Any], *, out: NDArray[np.float32], who: Sequence[object] = ()
+    ) -> NDArray[np.float32]:
+        """Writes the outputs of one step `x [n, *features]` of these rows, which are different ones, to `out`.
 
         Raises:
             DataError: `nonfinite`, by the policy; no row has moved.
@@ -40,10 +42,9 @@ class PlainSteps:
             error = self.network.reading.refusal(x, self.counts[rows], who)
             if error is not None:
                 raise error
-        y = np.empty((len(rows), *self.network.out_shape), np.float32)
         for i, row in enumerate(rows.tolist()):
-            self._one(row, x[i], y[i])
-        return y
+            self._one(row, x[i], out[i])
+        return out
 
     def run(self, row: int, x: NDArray[Any]) -> NDArray[np.float32]:
         """The outputs `[time, *out]` of several steps `x [time, *features]` of a row.

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.errors import ArgumentError, ShapeError, StreamClosed
 from ostinato.maps._check import check_count
 from ostinato.runtime import native
-from ostinato.runtime.reading import check_policy
+from ostinato.runtime.reading import check_policy, new_or
 from ostinato.runtime.stepping import Stepping
 
 Id = int | str
@@ -47,6 +47,7 @@ class Pool:
         self._rows: dict[Id, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
         self._next = count()
+        self._last: tuple[list[Id], NDArray[np.int64]] = ([], np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -91,21 +92,28 @@ class Pool:
         self._rows[id] = self._free.pop()
         return id
 
-    def step(self, ids: Iterable[Id], x: ArrayLike) -> NDArray[np.float32]:
+    def step(self, ids: Iterable[Id], x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The outputs `[n, *out]` for one step `x [n, *features]` of the streams `ids [n]`, in this order.
+
+        Args:
+            ids: Names of open streams.
+            x: A step for each.
+            out: A contiguous float32 array `[n, *out]` to write to; by default the outputs are a new array.
 
         Raises:
             StreamClosed: No open stream has such an id.
             ArgumentError: `duplicate`, an id occurs twice.
-            ShapeError: `x` has another shape.
+            ShapeError: `x` or `out` has another shape.
             DataError: As for `Stream.step`.
+            StreamBusy: Another thread uses the pool.
         """
         names = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
         rows = self._found(names)
         given = self._network.reading.checked(x, (str(len(rows)),))
         if len(given) != len(rows):
             raise ShapeError(f"x must have one row an id ({len(rows)})", got=f"{len(given)} rows", fix="Pass as many.")
-        return self._steps.step(rows, given, [f"stream {name!r:.80}" for name in names])
+        shape = (len(rows), *self._network.out_shape)
+        return self._steps.step(rows, given, out=new_or(out, shape), who=names)
 
     def reset(self, id: Id) -> None:
         """Start a stream anew.
@@ -123,6 +131,7 @@ class Pool:
         """
         self._free.append(self._row(id))
         del self._rows[id]
+        self._last = [], np.zeros(0, np.int64)
 
     def snapshot(self, id: Id) -> bytes:
         """As `Stream.snapshot`.
@@ -143,6 +152,8 @@ class Pool:
         return row
 
     def _found(self, names: list[Id]) -> NDArray[np.int64]:
+        if names == self._last[0]:  # as most callers do, the same ones again
+            return self._last[1]
         try:
             rows = np.array([self._rows[name] for name in names], np.int64)
         except (KeyError, TypeError):
@@ -153,6 +164,7 @@ class Pool:
                 "ids must be different ones", got=f"{twice[0]!r:.80} twice", fix="Make one step after the other.",
                 code="duplicate",
             )  # fmt: skip
+        self._last = names, rows
         return rows
 
 

@@ -83,20 +83,20 @@ class Reading:
             )  # fmt: skip
         return np.asarray(found, np.int64, order="C")
 
-    def refusal(self, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[str] = ()) -> OstinatoError | None:
+    def refusal(self, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()) -> OstinatoError | None:
         """An error if numbers of `x [n, *features]` are not finite.
 
         Args:
             x: As `checked` gives it.
             steps: How many steps went before each row.
-            who: Names of the rows.
+            who: Names of the rows, if they are streams of a pool.
         """
         if self.symbols or np.isfinite(x).all():
             return None
         at = np.argwhere(~np.isfinite(x))
         where = []
         for row, *feature in at[:5].tolist():
-            place = [who[row]] if who else []
+            place = [f"stream {who[row]!r:.80}"] if who else []
             place.append(f"step {int(steps[row]) + 1}")
             if self.features:
                 place.append(f"feature {feature[0] if len(feature) == 1 else tuple(feature)}")
@@ -105,6 +105,21 @@ class Reading:
             "x must be finite", got=str(x[tuple(at[0])]), where=where, count=len(at), code="nonfinite",
             fix='Repair it, or open the stream with nonfinite="hold" or "propagate". The state is as it was.',
         )  # fmt: skip
+
+
+def new_or(out: NDArray[np.float32] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The array to write results to: `out` if there is one, else a new one.
+
+    Raises:
+        ShapeError: `out` is no contiguous float32 array of this shape that can be written to.
+    """
+    if out is None:
+        return np.empty(shape, np.float32)
+    good = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
+    if not (good and out.flags.c_contiguous and out.flags.writeable):
+        got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ShapeError(f"out must be a contiguous float32 array {shape} to write to", got=got, fix="Leave it out.")
+    return out
 
 
 def _numbers(x: Any) -> NDArray[Any]:

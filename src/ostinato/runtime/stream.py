@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.errors import ShapeError, StreamClosed
-from ostinato.runtime.reading import check_policy
+from ostinato.errors import StreamClosed
+from ostinato.runtime.reading import check_policy, new_or
 from ostinato.runtime.stepping import Stepping, Steps
 
 
@@ -71,13 +71,9 @@ class Stream:
     def _slowly(self, x: ArrayLike, out: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """A step with all conversions and errors."""
         steps, given = self._steps, self._network.reading.checked(x)
-        if out is not None:
-            _check_out(out, self._network.out_shape)
-        y: NDArray[np.float32] = steps.step(_FIRST, given[None])[0]
-        if out is None:
-            return y
-        out[...] = y
-        return out
+        y = new_or(out, self._network.out_shape)
+        steps.step(_FIRST, given[None], out=y[None])
+        return y
 
     def run(self, x: ArrayLike) -> NDArray[np.float32]:
         """The outputs `[time, *out]` for several steps `x [time, *features]`, to the bit as step by step.
@@ -133,10 +129,3 @@ def _closed() -> StreamClosed:
 
 def _quick_closed(x: object, out: object) -> None:
     raise _closed()
-
-
-def _check_out(out: NDArray[np.float32], shape: tuple[int, ...]) -> None:
-    good = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
-    if not (good and out.flags.c_contiguous and out.flags.writeable):
-        got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ShapeError(f"out must be a contiguous float32 array {shape} to write to", got=got, fix="Leave it out.")

@@ -105,3 +105,17 @@ def test_ids_may_be_an_array_and_steps_may_be_of_nobody():
 def test_a_capacity_is_a_number(capacity):
     with pytest.raises(ArgumentError, match="capacity"):
         of_numbers().pool(capacity)
+
+
+def test_the_same_ids_again_are_looked_up_again_after_a_change():
+    pool = of_numbers().pool(2)
+    pool.open("a"), pool.open("b")
+    pool.step(["a", "b"], X[0, :2])
+    pool.close("a")
+    with pytest.raises(StreamClosed, match="'a'"):
+        pool.step(["a", "b"], X[0, :2])
+    pool.close("b")
+    pool.open("b"), pool.open("a")
+    one = of_numbers().stream()
+    assert np.array_equal(pool.step(["a", "b"], X[1, :2])[0], one.step(X[1, 0]))
+    assert np.array_equal(pool.step(["b"], X[2, :1])[0], [*of_numbers().stream().run([X[1, 1], X[2, 0]])][1])

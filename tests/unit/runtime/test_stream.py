@@ -188,3 +188,26 @@ def test_what_cannot_stream_says_so_at_once(parts):
 def test_a_network_of_single_rows_is_no_stream():
     with pytest.raises(ArgumentError, match="reads sequences"):
         network([Dense(2)], (3,)).stream()
+
+
+def test_outputs_go_where_they_are_asked_for():
+    stream, other = of_numbers().stream(), of_numbers().stream()
+    out = np.empty(2, np.float32)
+    for given in (X[0], X[1].astype(np.float64)):
+        assert stream.step(given, out) is out
+        assert np.array_equal(out, other.step(given))
+    before = stream.snapshot()
+    fixed = np.zeros(2, np.float32)
+    fixed.flags.writeable = False
+    short, double, deep, strided = np.empty(3, "f4"), np.empty(2), np.empty((1, 2), "f4"), np.empty(4, "f4")[::2]
+    for wrong in (short, double, deep, strided, [0], fixed):
+        with pytest.raises(ShapeError, match="out must be"):
+            stream.step(X[0], wrong)
+        assert stream.snapshot() == before
+    pool = of_numbers().pool(2)
+    pool.open(), pool.open()
+    out = np.empty((2, 2), np.float32)
+    assert pool.step([0, 1], X[:2], out) is out
+    assert np.array_equal(out[1], of_numbers().stream().step(X[1]))
+    with pytest.raises(ShapeError, match="out must be"):
+        pool.step([0, 1], X[:2], out[:1])
