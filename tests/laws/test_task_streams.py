@@ -17,7 +17,7 @@ from ostinato._folder import catalogue
 from ostinato.data.freq import Grid
 from ostinato.data.times import time_text
 from ostinato.runtime import load
-from ostinato.runtime.records import records_of
+from ostinato.runtime.records import base, records_of
 from ostinato.tasks.base import Task
 from ostinato.tasks.training import Training
 
@@ -195,3 +195,21 @@ def test_a_snapshot_goes_on_anywhere_to_the_bit(name, path_of):
         assert second.restore(first.snapshot(cut)) == cut
         answers += [told(second, line) for line in lines[cut:]]
         assert answers == whole
+
+
+@each
+@pytest.mark.filterwarnings("ignore:.*not in training")
+def test_streams_that_wait_go_on_to_the_bit(name, path_of, monkeypatch):
+    model = load(path_of(name))
+    lines = CASES[name].lines(model)
+    records = records_of(model)
+    whole = [told(records, line) for line in lines]
+    monkeypatch.setattr(base, "OPEN", 1)
+    few = records_of(model)
+    assert [told(few, line) for line in lines] == whole
+    assert len(few) == len(records) == len({line["id"] for line in lines})
+    assert len(few._open) == 1
+    for stream in {line["id"] for line in lines}:
+        few.answer(few.parse(msgspec.json.encode({"id": stream, "reset": True})))
+    assert len(few) == 0
+    assert [told(few, line) for line in lines] == whole

@@ -31,6 +31,8 @@ Fact = int | float | str | bool | None
 _DTYPES: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"), "float64": np.dtype("<f8"), "int64": np.dtype("<i8"), "uint8": np.dtype("u1"),
 }  # fmt: skip
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+"""`dtype.name` is slow, and pools of streams write many snapshots."""
 _DIGEST = hashlib.sha256().digest_size
 _FRESH = "Start a fresh stream, or take the snapshot again."
 
@@ -68,9 +70,11 @@ def pack(model: str, kind: str, facts: Mapping[str, Fact], arrays: Sequence[NDAr
         facts: A few numbers and words.
         arrays: Of float32, float64, int64 or uint8, with at most four axes.
     """
-    header = _Header(1, model, kind, dict(facts), [_Array(a.dtype.name, list(a.shape)) for a in arrays])  # type: ignore[arg-type]
-    text = msgspec.json.encode(header)
-    data = [np.ascontiguousarray(a, _DTYPES[a.dtype.name]).tobytes() for a in arrays]
+    names: list[Any] = [_NAMES.get(a.dtype) or a.dtype.name for a in arrays]
+    text = msgspec.json.encode(
+        _Header(1, model, kind, dict(facts), [_Array(n, list(a.shape)) for n, a in zip(names, arrays, strict=True)])
+    )
+    data = [a.astype(_DTYPES[n], copy=False).tobytes() for n, a in zip(names, arrays, strict=True)]
     body = b"".join([MAGIC, struct.pack("<I", len(text)), text, *data])
     return body + hashlib.sha256(body).digest()
 

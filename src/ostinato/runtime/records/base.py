@@ -15,6 +15,9 @@ from ostinato.errors import DataError, SnapshotError
 from ostinato.runtime.refusal import reason
 from ostinato.runtime.snapshot import pack, unpack
 
+OPEN = 1024
+"""Streams that are open at once; the others wait as snapshots, which are smaller."""
+
 _KIND = "records"
 
 Name = Annotated[str, Meta(max_length=1024)] | int | None
@@ -62,10 +65,11 @@ class Records(ABC, Generic[S]):
 
     def __init__(self, name: str | None = None) -> None:
         self._name = name
-        self._streams: dict[str | None, S] = {}
+        self._open: dict[str | None, S] = {}
+        self._waiting: dict[str | None, bytes] = {}
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self._open) + len(self._waiting)
 
     @property
     @abstractmethod
@@ -95,8 +99,8 @@ class Records(ABC, Generic[S]):
         """An answer as a row, in the order of `columns`."""
 
     @abstractmethod
-    def _open(self, name: str | None, blob: bytes | None = None) -> S:
-        """A stream of that name."""
+    def _made(self, name: str | None, blob: bytes | None = None) -> S:
+        """A stream of that name, which begins or goes on from a snapshot."""
 
     @abstractmethod
     def _moved(self, stream: S, given: Any) -> dict[str, Any]:
@@ -110,12 +114,11 @@ class Records(ABC, Generic[S]):
         """
         name, id = self._name if record.id is None else str(record.id), record.id
         if record.given is not None:
-            known = None if record.reset else self._streams.get(name)
-            stream = self._open(name) if known is None else known
+            stream = self._stream(name, reset=record.reset)
             said = self._moved(stream, record.given)
-            self._streams[name] = stream
+            self._keep(name, stream)
         elif record.reset:
-            self._streams.pop(name, None)
+            self._forget(name)
             said = {"reset": True}
         else:
             raise DataError(
@@ -124,15 +127,33 @@ class Records(ABC, Generic[S]):
             )  # fmt: skip
         return said if id is None else {"id": id, **said}
 
+    def _stream(self, name: str | None, *, reset: bool) -> S:
+        """The stream of that name, or a new one."""
+        known = None if reset else self._open.get(name)
+        return self._made(name, None if reset else self._waiting.get(name)) if known is None else known
+
+    def _keep(self, name: str | None, stream: S) -> None:
+        """Keep a stream open; the one that was used longest ago waits if there are too many."""
+        self._forget(name)
+        self._open[name] = stream
+        if len(self._open) > OPEN:
+            oldest = next(iter(self._open))
+            self._waiting[oldest] = self._open.pop(oldest).snapshot()
+
+    def _forget(self, name: str | None) -> None:
+        self._open.pop(name, None)
+        self._waiting.pop(name, None)
+
     def snapshot(self, lines: int) -> bytes:
         """All streams as bytes.
 
         Args:
             lines: How many lines were answered, for the reader of the snapshot.
         """
-        blobs = [stream.snapshot() for stream in self._streams.values()]
+        waiting = self._waiting | {name: stream.snapshot() for name, stream in self._open.items()}
+        blobs = list(waiting.values())
         arrays: list[NDArray[Any]] = [
-            np.frombuffer(msgspec.json.encode(list(self._streams)), np.uint8),
+            np.frombuffer(msgspec.json.encode(list(waiting)), np.uint8),
             np.array([len(blob) for blob in blobs], np.int64),
             np.frombuffer(b"".join(blobs), np.uint8),
         ]
@@ -152,7 +173,9 @@ class Records(ABC, Generic[S]):
             pieces = _pieces(*arrays)
         except (ValueError, TypeError, UnicodeDecodeError, msgspec.DecodeError):
             raise _other() from None
-        self._streams = {name: self._open(name, piece) for name, piece in pieces.items()}
+        for name, piece in pieces.items():
+            self._made(name, piece)  # which checks it
+        self._open, self._waiting = {}, pieces
         return lines
 
 

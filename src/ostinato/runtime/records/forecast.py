@@ -41,7 +41,7 @@ class ForecastRecords(Records[ForecasterStream]):
         columns, known = forecaster.reading.columns, forecaster.known.ids
         pairs = ((columns.id, "id"), (columns.time, "ds"), (columns.target, "y"))
         self._names = {own: name for own, name in pairs if own is not None}
-        self._known = frozenset(known)
+        self._known, self._warned = frozenset(known), False
         forecaster.stream(nonfinite=nonfinite)
 
     @property
@@ -93,10 +93,11 @@ class ForecastRecords(Records[ForecasterStream]):
     def _canonical(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {self._names.get(name, name): value for name, value in fields.items()}
 
-    def _open(self, name: str | None, blob: bytes | None = None) -> ForecasterStream:
+    def _made(self, name: str | None, blob: bytes | None = None) -> ForecasterStream:
         if blob is not None:
             return self._forecaster.stream(blob, nonfinite=self._nonfinite)
-        if name is not None and name not in self._known and not self._streams.keys() - self._known - {None}:
+        if name is not None and name not in self._known and not self._warned:
+            self._warned = True
             warnings.warn(
                 f"the series {name!r:.80} was not in training, perhaps others, too; "
                 "their scale comes from their own history",

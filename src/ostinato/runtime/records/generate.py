@@ -59,7 +59,7 @@ class GenerateRecords(Records[GeneratorStream]):
         """Both numbers."""
         return [answer.get("symbols"), answer.get("nats")]
 
-    def _open(self, name: str | None, blob: bytes | None = None) -> GeneratorStream:
+    def _made(self, name: str | None, blob: bytes | None = None) -> GeneratorStream:
         return self._generator.stream(blob)
 
     def _moved(self, stream: GeneratorStream, given: str) -> dict[str, Any]:

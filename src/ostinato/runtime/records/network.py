@@ -90,7 +90,7 @@ class NetworkRecords(Records[Stream]):
         """The numbers of an answer, none for one without."""
         return np.ravel(answer["y"]).tolist() if "y" in answer else [None] * self._width
 
-    def _open(self, name: str | None, blob: bytes | None = None) -> Stream:
+    def _made(self, name: str | None, blob: bytes | None = None) -> Stream:
         return self._network.stream(blob, nonfinite=self._nonfinite)
 
     def _moved(self, stream: Stream, given: Any) -> dict[str, Any]:
