@@ -7,11 +7,12 @@ PIP := $(BIN)/$(INSTALL)
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 NATIVE := $(shell find native -type f)
 PLAIN := .venv-plain
+RUNTIME := .venv-runtime
 BENCH := .venv-bench
 SANITIZE = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=g++ \
   -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DOSTINATO_TESTS=ON
 
-.PHONY: demo test test-all test-plain sanitize lint bench clean
+.PHONY: demo test test-all test-plain test-runtime sanitize lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -32,6 +33,13 @@ test-plain: pyproject.toml
 	$(PLAIN)/bin/ostinato doctor | grep "made without a compiler"
 	OMP_NUM_THREADS=1 $(PLAIN)/bin/python -m pytest -q -n 2 tests/laws/test_recurrence.py tests/saboteurs tests/unit/tasks tests/unit/models
 
+# The package without extras, as a deployed model needs it: no torch, the answers of the kept models, little memory.
+test-runtime: pyproject.toml
+	rm -rf $(RUNTIME)
+	$(PYTHON) -m venv $(RUNTIME)
+	$(RUNTIME)/bin/$(INSTALL) .
+	$(RUNTIME)/bin/python tests/alone/check.py
+
 # The compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer, alone and below the kernel laws (which try
 # each instruction set themselves), then alone under ThreadSanitizer. The installed module stays as it is. Needs GCC.
 sanitize: $(VENV)/.dev
@@ -46,6 +54,15 @@ sanitize: $(VENV)/.dev
 	$(SANITIZE) -B build/thread -DOSTINATO_SANITIZE=thread -DOSTINATO_MODULE=OFF
 	$(BIN)/cmake --build build/thread
 	$(BIN)/ctest --test-dir build/thread --output-on-failure
+
+# The step machine in a C program; model.h is what ostinato.convert.c_source makes of a network.
+example: $(VENV)/.dev
+	$(PIP) cmake ninja
+	$(BIN)/cmake -S native -B build/c -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DOSTINATO_MODULE=OFF -DOSTINATO_LIBRARY=ON
+	$(BIN)/cmake --build build/c
+	$(BIN)/python native/examples/model.py build/c/model.h
+	cc -O2 -Ibuild/c -Inative/include -o build/c/stream native/examples/stream.c build/c/libostinato.a -lstdc++ -lpthread -ldl -lm
+	printf '0.1 0.2\n0.3 0.4\n' | build/c/stream
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -75,4 +92,4 @@ $(BENCH)/.done: pyproject.toml constraints.txt bench/requirements.txt $(NATIVE)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(PLAIN) $(BENCH) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PLAIN) $(RUNTIME) $(BENCH) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

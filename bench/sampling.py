@@ -3,6 +3,7 @@
 Ours is `Generator.sample` of a model that `load` gives: NumPy and the compiled kernels. torch's loop carries the states
 of an LSTM, and draws with softmax and multinomial, under `inference_mode`; `torch.nn.LSTM` and `LSTMCell` are both
 tried, and the faster one is kept. First both write greedily: the symbols must be the same. One thread each, in turns.
+Where the processor can, our model is also timed in bf16, whose text is another one.
 
     python bench/sampling.py
 """
@@ -24,6 +25,7 @@ from ostinato.data.vocabularies.characters import Characters
 from ostinato.maps.base import Part
 from ostinato.maps.dense import Dense
 from ostinato.maps.embedding import Embedding
+from ostinato.runtime import native
 from ostinato.runtime.decode import Sampling
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import expected
@@ -110,6 +112,9 @@ def main() -> None:
             if loop.sample(model.first, GREEDY, greedy=True) != want:
                 raise SystemExit(f"{name}: {rival} writes another text")
         calls: dict[str, Callable[[], object]] = {"ours": lambda model=model: list(model.sample(length=LENGTH))}  # type: ignore[misc]
+        if native.without_bf16() is None:
+            rough = model.at("bf16")
+            calls["ours in bf16"] = lambda model=rough: list(model.sample(length=LENGTH))  # type: ignore[misc]
         calls |= {
             rival: lambda loop=loop, first=model.first: loop.sample(first, LENGTH, greedy=False)  # type: ignore[misc]
             for rival, loop in loops.items()
@@ -117,15 +122,17 @@ def main() -> None:
         times: dict[str, list[float]] = {key: [] for key in calls}
         for turn in range(ROUNDS):
             order = list(calls)
-            for key in order[turn % 3 :] + order[: turn % 3]:
+            for key in order[turn % len(order) :] + order[: turn % len(order)]:
                 times[key].append(seconds(calls[key]))
         speed = {key: LENGTH / statistics.median(found) for key, found in times.items()}
-        best = max(list(speed)[1:], key=speed.__getitem__)
+        best = max(loops, key=speed.__getitem__)
         rows.append(
             {"case": name, **{k: round(v) for k, v in speed.items()}, "times faster": speed["ours"] / speed[best]}
         )
         print(f"{name}   ours {speed['ours']:,.0f} symbols a second, {best} {speed[best]:,.0f}: "
               f"{speed['ours'] / speed[best]:.1f} times faster", flush=True)  # fmt: skip
+        if "ours in bf16" in speed:
+            print(f"    in bf16 {speed['ours in bf16'] / speed[best]:.1f} times", flush=True)
     found = {
         "machine": f"{platform.processor() or platform.machine()}, Python {platform.python_version()}",
         "torch": str(torch.__version__),

@@ -25,7 +25,8 @@ class Ours(Rival):
         if kind in (STEP, POOLED):
             x = np.ascontiguousarray(problem.x[:, 0].numpy())
             counts = {1} if kind == STEP else {1, self.threads}
-            return {f"{n} threads": _steps(problem, n, x) for n in sorted(counts)}
+            return {f"{n} threads, {array} array": _steps(problem, n, x, new=array == "new")
+                    for n in sorted(counts) for array in ("new", "kept")}  # fmt: skip
         if kind in (TRAIN, RAGGED_TRAIN):
             weights = [problem.w["W"], problem.w["U"], *(v for k, v in problem.w.items() if k not in "WU")]
 
@@ -41,13 +42,14 @@ class Ours(Rival):
         return {"native": Way(infer, lambda y: y.numpy())}
 
 
-def _steps(problem: Problem, threads: int, x: Floats) -> Way:
-    """The public step of a stream, or of a pool."""
+def _steps(problem: Problem, threads: int, x: Floats, *, new: bool) -> Way:
+    """The public step of a stream, or of a pool, into a new array or one that is kept."""
     layer, size = Recurrent(problem.cell, return_sequences=True), problem.size
     model = Network((layer,), [problem.arrays()], (None, size.inputs))
+    out = None if new else np.empty((size.batch, size.units), np.float32)
     if size.batch == 1:
-        stream, row = model.stream(), x[0].copy()
-        return Way(lambda: stream.step(row), lambda y: y[None, None])
+        stream, row, to = model.stream(), x[0].copy(), None if out is None else out[0]
+        return Way(lambda: stream.step(row, to), lambda y: y[None, None].copy())
     pool = model.pool(size.batch, threads=threads)
     ids = [pool.open() for _ in range(size.batch)]
-    return Way(lambda: pool.step(ids, x), lambda y: y[:, None])
+    return Way(lambda: pool.step(ids, x, out), lambda y: y[:, None].copy())

@@ -20,7 +20,8 @@
 static std::atomic<long> taken{0};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OSTINATO_SANITIZED
-#include <sanitizer/allocator_interface.h>
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
+                                                         void (*)(const volatile void*));
 static const int counting = __sanitizer_install_malloc_and_free_hooks([](const volatile void*, std::size_t) { ++taken; },
                                                                       [](const volatile void*) {});
 #elif defined(__GLIBC__)

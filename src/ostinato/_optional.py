@@ -15,6 +15,9 @@ _EXTRA = {
     "keras": "keras",
     "tokenizers": "text",
     "mido": "music",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "h5py": "keras",
 }
 
 

@@ -107,6 +107,12 @@ class NewerFormat(ModelFileError):
     default_code = "newer_format"
 
 
+class ConversionError(OstinatoError, ValueError):
+    """A model cannot be said in another format, or a file of another format here; the message says what and why."""
+
+    default_code = "conversion"
+
+
 class SnapshotError(OstinatoError, ValueError):
     """A stream's snapshot cannot be restored; `code` says why: damaged, model (another one), foreign, newer."""
 

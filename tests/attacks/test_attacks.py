@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.attacks.make_attacks import ATTACKS, model
+from tests.attacks.build import forecast, generate, model
+from tests.attacks.make_attacks import ATTACKS, SNAPSHOTS
+from tests.attacks.snapshot_attacks import KIND, MODEL, snapshot
 
 import ostinato
-from ostinato import errors
+from ostinato import errors, runtime
 from ostinato.runtime import bundle
 from ostinato.runtime.bundle import load
+from ostinato.runtime.snapshot import unpack
 
 SOURCE = Path(ostinato.__file__).parent
 CLASSES = {
@@ -24,13 +28,21 @@ CLASSES = {
 }
 
 
-def test_the_file_that_attacks_start_from_is_valid(tmp_path: Path) -> None:
+def test_the_files_that_attacks_start_from_are_valid(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(model())
     assert load(tmp_path / "m").weights[0]["b"].tolist() == [6.0, 7.0, 8.0]
+    (tmp_path / "m").write_bytes(forecast())
+    assert len(runtime.load(tmp_path / "m").predict()) == 4
+    (tmp_path / "m").write_bytes(generate())
+    assert len(runtime.load(tmp_path / "m").generate("a", length=5)) == 6
+    facts, (array,) = unpack(snapshot(), MODEL, KIND)
+    assert facts == {"steps": 3}
+    assert array.tolist() == [0.5, -0.5]
 
 
 def test_there_are_many() -> None:
-    assert len(ATTACKS) >= 120
+    assert len(ATTACKS) >= 300
+    assert len(SNAPSHOTS) >= 40
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -41,16 +53,47 @@ def test_refused(name: str, tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(errors.ModelFileError) as info:
-            load(path, allow_nonfinite=code != "nonfinite")
+            (runtime.load if code == "nonfinite" else read)(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     error = info.value
     assert error.code == code
     assert type(error) is CLASSES.get(code, errors.ModelFileError)
-    assert len(str(error)) < 1200
-    assert str(error).replace("…", "").replace("·", "").isprintable()
-    assert error.where[0] == "'m'"
+    check_message(error)
+    assert error.where[:1] == ("'m'",)
+    assert peak <= 2 * len(raw) + 16_000_000
+
+
+def read(path: Path) -> None:
+    """As `ostinato.runtime.load`, but numbers that are not finite hide no fault of the file itself."""
+    load(path, allow_nonfinite=True)
+    runtime.load(path)
+
+
+def check_message(error: errors.OstinatoError) -> None:
+    """Short, on one line, printable; no address and no path; every question is answered."""
+    text = str(error)
+    assert len(text) < 1200
+    assert text.replace("…", "").replace("·", "").isprintable()
+    assert not re.search(r"0x[0-9a-f]{8,}|Traceback|File \"|\.py\b|site-packages|/home/|/root/|object at", text)
+    assert error.rule
+    assert error.got
+    assert error.fix.endswith(".")
+
+
+@pytest.mark.parametrize("name", SNAPSHOTS)
+def test_a_snapshot_is_refused(name: str) -> None:
+    code, raw = SNAPSHOTS[name]()
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.SnapshotError) as info:
+            unpack(raw, MODEL, KIND)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert info.value.code == code
+    check_message(info.value)
     assert peak <= 2 * len(raw) + 16_000_000
 
 
@@ -60,6 +103,8 @@ def test_every_code_is_documented() -> None:
     for code in {make()[0] for make in ATTACKS.values()}:
         assert code in table
         assert f"`{code}`" in page
+    for code in {make()[0] for make in SNAPSHOTS.values()}:
+        assert code in (errors.SnapshotError.__doc__ or "")
 
 
 def test_newer_format_names_the_version_it_needs(tmp_path: Path) -> None:
@@ -101,13 +146,13 @@ def test_a_foreign_file_is_named(name: str, looks: str, tmp_path: Path) -> None:
 
 
 def test_the_script_writes_the_same_files_each_time(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("make_attacks.py")
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
-    assert len(list(tmp_path.iterdir())) == len(ATTACKS)
-    for name, make in ATTACKS.items():
-        code, raw = make()
-        if "pickle" not in name and "torch" not in name:  # a class is pickled by its module's name, which differs here
-            assert (tmp_path / f"{name}.{code}.safetensors").read_bytes() == raw
+    script = [sys.executable, "-m", "tests.attacks.make_attacks", str(tmp_path)]
+    subprocess.run(script, check=True, cwd=Path(__file__).parents[2])
+    assert len(list(tmp_path.iterdir())) == len(ATTACKS) + len(SNAPSHOTS)
+    for kind, attacks in (("safetensors", ATTACKS), ("stream", SNAPSHOTS)):
+        for name, make in attacks.items():
+            code, raw = make()
+            assert (tmp_path / f"{name}.{code}.{kind}").read_bytes() == raw
 
 
 FORBIDDEN = {"pickle", "marshal", "eval", "exec", "importlib", "__import__", "shelve", "dill", "joblib"}

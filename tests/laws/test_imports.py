@@ -12,8 +12,10 @@ from tests.laws.modules import INSIDE, LEVELS, MODULES, ROOT, TORCH_LINE, Module
 
 each = pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
 HEAVY = ("torch", "polars", "pandas", "matplotlib", "sklearn", "keras", "tensorflow")
-NEEDED = {"numpy", "array_api_compat", "click", "msgspec", "narwhals", "rich", "safetensors"}
+NEEDED = {"click", "msgspec", "narwhals", "numpy"}
 """What `pip install ostinato` brings."""
+LATE = ("narwhals", "gzip", "lzma", "random", "tempfile")
+"""What is loaded when it is needed: each takes a noticeable part of the memory or the start of a deployed model."""
 
 
 def test_every_room_has_a_level():
@@ -87,6 +89,11 @@ def test_below_the_torch_line_nothing_heavy_is_loaded():
     assert not {name for name in loaded if name.partition(".")[0] in HEAVY}
 
 
+@pytest.mark.parametrize("module", ["ostinato.runtime", "ostinato.cli.predict", "ostinato.cli.generate"])
+def test_what_predicts_loads_no_more_than_it_needs(module: str):
+    assert not _loaded(f"import {module}") & set(LATE)
+
+
 def test_the_package_itself_loads_nothing_heavy():
     loaded = _loaded("import ostinato")
     assert not {name for name in loaded if name.partition(".")[0] in (*HEAVY, "numpy")}
@@ -95,7 +102,7 @@ def test_the_package_itself_loads_nothing_heavy():
 def test_the_commands_load_nothing_heavy():
     if "ostinato.cli.main" in MODULES:
         loaded = _loaded("import ostinato.cli.main")
-        assert not {name for name in loaded if name.partition(".")[0] in HEAVY}
+        assert not {name for name in loaded if name.partition(".")[0] in (*HEAVY, "narwhals", "numpy")}
 
 
 @each

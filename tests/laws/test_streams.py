@@ -60,7 +60,7 @@ def inputs(model):
 
 def in_python(model):
     """The same network with its steps computed layer after layer."""
-    model._stepping.__dict__["plain"] = "a test asks for it"
+    model.stepping.__dict__["plain"] = "a test asks for it"
     assert "a test asks for it" in model.stream().explain()
     return model
 
@@ -76,7 +76,7 @@ def check(model):
     alone = [model.stream().run(row) for row in x]
     sequences = len(model.predict(x).shape) == 3
     whole = model.predict(x) if sequences else predicted(model, x)
-    (exact if model._stepping.plain is None else same)(np.stack(alone), whole, what="stream and predict")
+    (exact if model.stepping.plain is None else same)(np.stack(alone), whole, what="stream and predict")
     different(alone[0], alone[1], what="two sequences")
 
     for row, want in zip(x, alone, strict=True):
@@ -123,7 +123,7 @@ def check(model):
 def test_every_cell_and_stack(cell, stack, way):
     model = make(STACKS[stack](cell))
     compiled = isinstance(native.key(CELLS[cell](1)), int) and native.available() is None and stack not in IN_PYTHON
-    assert (model._stepping.plain is None) == compiled, model.stream().explain()
+    assert (model.stepping.plain is None) == compiled, model.stream().explain()
     check(model if way == "as chosen" else in_python(model))
 
 
@@ -141,7 +141,7 @@ def test_every_map(part):
 def test_compiled_activations_are_the_formulas(name):
     model = network([recurrent("gru", 19), Dense(37), Activation(name)])
     compiled = name in native.FUNCTIONS
-    assert (model._stepping.plain is None) == compiled
+    assert (model.stepping.plain is None) == compiled
     x = 30.0 * NUMBERS
     plain = network([recurrent("gru", 19), Dense(37)])
     truth = FUNCTIONS[name](NUMPY, plain.predict(x).astype(np.float64))

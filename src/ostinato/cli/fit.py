@@ -42,11 +42,25 @@ def _team() -> Any:
     return team()
 
 
+def _find_learning_rate(model: Any, files: tuple[Path, ...], plot: Path) -> None:
+    check_target(plot, *files, endings=(".png", ".svg"))
+    source = [str(path) for path in files]
+    found = model.find_learning_rate(source if len(source) > 1 else source[0])
+    found.plot().savefig(plot)
+    click.echo(f"--learning-rate {found.suggestion:.2g}")
+
+
 def _command(name: str, task: type[Any]) -> click.Command:
     several = task.several_files
 
-    def run(*, data: Path | tuple[Path, ...], out: Path, report: Path | None, quiet: bool, **given: Any) -> None:
+    def run(
+        *, data: Path | tuple[Path, ...], out: Path, report: Path | None, quiet: bool, find_learning_rate: Path | None,
+        **given: Any,
+    ) -> None:  # fmt: skip
         files = data if isinstance(data, tuple) else (data,)
+        if find_learning_rate is not None:
+            _find_learning_rate(make_task(task, given), files, find_learning_rate)
+            return
         check_target(out, *files)
         page = report or out.with_suffix(".html")
         check_target(page, *files, out)
@@ -79,6 +93,8 @@ def _command(name: str, task: type[Any]) -> click.Command:
                          show_default=True, help="Where to save the model."),
             click.Option(["--report"], type=click.Path(path_type=Path), default=None,
                          help="Where to write the report; beside the model, with .html, by default."),
+            click.Option(["--find-learning-rate"], type=click.Path(path_type=Path), default=None, metavar="PLOT",
+                         help="Look for a learning rate instead, print it, and write the plot to this .png or .svg."),
             click.Option(["--quiet", "-q"], is_flag=True, help="Print nothing but errors."),
             *task_options(task),
         ],

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ostinato.cli.options import check_target
+from ostinato.data.inputs import decode_strictly, one_line_end
 from ostinato.data.vocabularies._text import TextVocabulary
-from ostinato.errors import ArgumentError, ModelFileError
-from ostinato.runtime import Forecaster, Generator, load
+from ostinato.errors import ArgumentError, DataError, ModelFileError
+from ostinato.runtime import Forecaster, Generator, load, precision_cost
 from ostinato.runtime.atomic import replace_file
 from ostinato.runtime.decode import Sampling
+from ostinato.runtime.native import PRECISIONS
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--prime", "-p", default="", help="What to go on with: a text, or for music a MIDI file.")
+@click.option(
+    "--prime",
+    "-p",
+    default="",
+    help="What to go on with: a text, or for music a MIDI file; - reads either from standard input.",
+)
 @click.option("--length", "-n", type=int, default=500, show_default=True, help="Most symbols.")
 @click.option(
     "--temperature",
@@ -38,12 +48,19 @@ from ostinato.runtime.decode import Sampling
 )
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Write it to this file; needed for music.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
-def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None, sha256: str | None,
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="What recurrent layers multiply in. bf16 reads the result again in float32, and prints the difference.",
+)
+def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None, sha256: str | None, precision: str,
             **sampling: float) -> None:  # fmt: skip
     """Go on with a text, shown as it is drawn, or with a tune."""
     if out is not None:
         check_target(out, model)
-    generator = load(model, sha256=sha256)
+    generator = load(model, sha256=sha256, precision=precision)
     if not isinstance(generator, Generator):
         forecasts = isinstance(generator, Forecaster)
         raise ModelFileError(
@@ -55,23 +72,54 @@ def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None
     how = Sampling(**sampling)  # type: ignore[arg-type]
     text = isinstance(generator.vocabulary, TextVocabulary)
     if not text and out is None:
-        raise ArgumentError("music must be written to a file", got="no file", fix="Pass out, say tune.mid.")
+        raise ArgumentError("music must be written to a file", got="no file", fix="Pass --out, say --out tune.mid.")
+    given = _prime(prime, text=text)
     if text and not beam and out is None:
-        pieces = generator.pieces(prime, length=length, sampling=how)  # which checks them before anything is shown
-        click.echo(prime, nl=False)
+        pieces = generator.pieces(given, length=length, sampling=how)  # which checks them before anything is shown
+        shown = [given]
+        click.echo(given, nl=False)
         for piece in pieces:
             click.echo(piece, nl=False)
+            shown.append(piece)
         click.echo()
+        _say_cost(generator, "".join(shown))
         return
     if beam:
-        found = generator.beams(prime, length=length, width=beam)[0].text
+        found = generator.beams(given, length=length, width=beam)[0].text
     else:
-        found = generator.generate(prime, length=length, sampling=how)
+        found = generator.generate(given, length=length, sampling=how)
     if out is None:
         click.echo(found)
-        return
-    data = found if isinstance(found, bytes) else found.encode()
-    if out.is_file() or not out.exists():
-        replace_file(str(out), [data])
-    else:  # a pipe or a device
-        out.write_bytes(data)
+    else:
+        data = found if isinstance(found, bytes) else found.encode()
+        if out.is_file() or not out.exists():
+            replace_file(str(out), [data])
+        else:  # a pipe or a device
+            out.write_bytes(data)
+    _say_cost(generator, found)
+
+
+def _prime(told: str, *, text: bool) -> Any:
+    """The prime: what was told, or read from standard input; a text, or for music a file's name or bytes."""
+    if told != "-":
+        if not text:
+            return told
+        return decode_strictly(
+            os.fsencode(told), what="the prime", where="--prime", fix="Use a terminal that writes UTF-8."
+        )
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise DataError(
+            "standard input must hold the prime", got="nothing", fix="Leave --prime out to begin anew.", code="empty"
+        )
+    if not text:
+        return data
+    fix = "Convert it, say with iconv -f latin1 -t utf-8."
+    return one_line_end(decode_strictly(data, what="the prime", where="standard input", fix=fix))
+
+
+def _say_cost(generator: Generator, written: Any) -> None:
+    """What another precision than float32 changes in the text that was written."""
+    if generator.precision != "float32" and written:
+        cost = precision_cost(generator, written, precision=generator.precision)
+        click.echo(f"ostinato: {generator.precision}, nats of each symbol: {cost}", err=True)

@@ -87,13 +87,12 @@ def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:
 
     Args:
         error: What a function of ostinato raised.
-        verb: The command; what is no option of it is one of `fit`, which the advice then points to.
+        verb: The command. What is no option of its own is one of `fit`, to which the advice then points.
     """
-    command = group.get_command(click.Context(group), verb)
-    own = set() if command is None else {parameter.name for parameter in command.params}
+    own = _options(verb)
 
     def flag(match: re.Match[str]) -> str:
-        return _flag(match) + ("" if verb == "fit" or match[1] in own else " to fit")
+        return _flag(match) + ("" if own is None or match[1] in own else " to fit")
 
     rule, fix = (_PYTHON.sub(flag, text) for text in (error.rule, error.fix))
     return OstinatoError(
@@ -104,6 +103,12 @@ def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:
         count=error.count,
         code=error.code,
     )
+
+
+def _options(verb: str) -> set[str] | None:
+    """The names of a command's options; None for `fit`, whose tasks have all the others."""
+    command = group.get_command(click.Context(group), verb)
+    return None if verb == "fit" or command is None else {str(p.name) for p in command.params}
 
 
 def _flag(match: re.Match[str]) -> str:

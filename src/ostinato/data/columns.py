@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -114,6 +113,8 @@ def _find_time(free: Sequence[str], names: Sequence[str], timelike: Sequence[str
 
 
 def _absent(role: str, given: str, names: Sequence[str]) -> DataError:
+    import difflib
+
     lower = {name.lower(): name for name in names}
     close = difflib.get_close_matches(given.lower(), lower, n=1, cutoff=0.6)
     return DataError(

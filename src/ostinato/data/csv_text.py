@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import io
 import re
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,16 +71,30 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of a file, unpacked if its name ends in .gz."""
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+        return _unpacked(data, path) if path.suffix.lower() == ".gz" else data
     except IsADirectoryError:
         got, fix = "a folder", "Name the file in it."
     except FileNotFoundError:
         got, fix = "no such file", _nearby(path)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        got, fix = f"damaged gzip data ({error})", "Pack the file again."
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
         got, fix = str(error), "Check the path and its permissions."
-    raise DataError("the data must be a readable file", got=got, fix=fix, where=str(path), code="file")
+    raise _unreadable(got, fix, path)
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    import gzip
+    import zlib
+
+    try:
+        return gzip.decompress(data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _unreadable(f"damaged gzip data ({error})", "Pack the file again.", path) from None
+
+
+def _unreadable(got: str, fix: str, path: Path) -> DataError:
+    return DataError("the data must be a readable file", got=got, fix=fix, where=str(path), code="file")
 
 
 def _nearby(path: Path) -> str:

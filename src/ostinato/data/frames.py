@@ -7,12 +7,10 @@ import csv
 import importlib.util
 import io
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -118,6 +116,8 @@ def to_like(table: Table, like: str) -> Any:
             got=repr(like),
             fix='Pass "pandas", "polars", "pyarrow", "dict", "path" or "array".',
         )
+    import narwhals as nw
+
     data = {name: column.tolist() if column.dtype.kind in "OU" else column for name, column in table.to_dict().items()}
     return nw.from_dict(data, backend=cast(Any, like)).to_native()
 
@@ -148,6 +148,8 @@ def write_table(table: Table, path: str | os.PathLike[str]) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
+    import tempfile
+
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

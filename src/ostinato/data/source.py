@@ -6,17 +6,18 @@ import datetime as dt
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-import narwhals as nw
 import numpy as np
-from narwhals.dependencies import get_pandas
 from numpy.typing import NDArray
 
 from ostinato._optional import require
 from ostinato.data.csv_text import read_bytes, read_csv
 from ostinato.data.times import Place, row_place
 from ostinato.errors import DataError
+
+if TYPE_CHECKING:
+    import narwhals as nw
 
 _TEXT = (".csv", ".tsv", ".txt")
 
@@ -56,6 +57,8 @@ def read_source(source: Any, *, delimiter: str | None = None) -> Source:
         return _from_path(Path(source), delimiter)
     if isinstance(source, Mapping):
         return _from_dict(source)
+    import narwhals as nw  # only here and below: files and arrays do without, and it takes 8 MB
+
     native = source.to_dataframe() if isinstance(source, _Framed) else source
     try:
         frame = nw.from_native(native, pass_through=True)
@@ -108,6 +111,8 @@ def _from_parquet(path: Path) -> Source:
             where=str(path),
             code="file",
         ) from None
+    import narwhals as nw
+
     return _from_frame(nw.from_native(frame, eager_only=True))._replace(like="path")
 
 
@@ -127,6 +132,16 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def as_series(value: Any) -> nw.Series[Any] | None:
+    """A single column of a frame library, as narwhals sees it; None for anything else."""
+    if isinstance(value, (str, os.PathLike, np.ndarray, list, tuple, Mapping)):
+        return None
+    import narwhals as nw
+
+    found = nw.from_native(value, series_only=True, pass_through=True)
+    return found if isinstance(found, nw.Series) else None
+
+
 def _from_dict(source: Mapping[Any, Any]) -> Source:
     columns: dict[str, Sequence[Any] | NDArray[Any]] = {}
     for name, column in source.items():
@@ -138,8 +153,8 @@ def _from_dict(source: Mapping[Any, Any]) -> Source:
                 where=f"column {name!r}",
                 code="type",
             )
-        series = nw.from_native(column, series_only=True, pass_through=True)
-        if isinstance(series, nw.Series):
+        series = as_series(column)
+        if series is not None:
             columns[str(name)] = series.to_numpy()
         elif isinstance(column, np.ndarray):
             columns[str(name)] = column
@@ -163,6 +178,8 @@ def _from_dict(source: Mapping[Any, Any]) -> Source:
 
 
 def _from_frame(frame: nw.DataFrame[Any]) -> Source:
+    import narwhals as nw
+
     frame = _with_index(frame)
     like = frame.implementation.name.lower()
     columns: dict[str, Sequence[Any] | NDArray[Any]] = {}
@@ -198,6 +215,9 @@ def _from_frame(frame: nw.DataFrame[Any]) -> Source:
 
 def _with_index(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
     """A pandas index of dates, or one with a name, becomes a column; the plain row counter does not."""
+    import narwhals as nw
+    from narwhals.dependencies import get_pandas
+
     pandas = get_pandas()
     native = frame.to_native()
     if pandas is None or not isinstance(native, pandas.DataFrame):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,7 @@ from ostinato.data.cleaning import Cleaning, Filled, Rows, check_finite, fill_mi
 from ostinato.data.columns import Columns, Roles, find_roles
 from ostinato.data.freq import Freq
 from ostinato.data.series import Panel, Series
-from ostinato.data.source import Source, read_source
+from ostinato.data.source import Source, as_series, read_source
 from ostinato.data.times import Times, read_times, row_place
 from ostinato.data.values import MISSING_TEXT, numbers_from_array, numbers_from_text
 from ostinato.errors import DataError, ShapeError
@@ -89,8 +88,8 @@ def read_panel(
 
 def _as_array(source: Any) -> NDArray[Any] | None:
     """Lists, arrays and single columns as an array of one or two axes; None for tables."""
-    single = nw.from_native(source, series_only=True, pass_through=True)
-    if isinstance(single, nw.Series):
+    single = as_series(source)
+    if single is not None:
         return numbers_from_array(single.to_list(), name="y", place=row_place)
     if isinstance(source, np.ndarray):
         array = source

@@ -15,13 +15,13 @@ from torch import Tensor
 from ostinato.errors import ArgumentError, NotBuiltError, ShapeError
 from ostinato.layers.initialisers import Rule
 from ostinato.layers.keras_initialisers import initialiser
-from ostinato.layers.keras_weights import from_keras, to_keras
 from ostinato.layers.module import Layer
 from ostinato.layers.noise import Noise
 from ostinato.layers.regularisers import L1L2, regulariser
 from ostinato.layers.seeds import check_seed, next_seed
 from ostinato.maps.base import Out, Part, Shape, State
 from ostinato.maps.embedding import Embedding
+from ostinato.runtime.keras_weights import from_keras, to_keras
 
 
 class Named(TypedDict, total=False):
@@ -161,7 +161,7 @@ class KerasLayer(Layer):
         return torch.stack(terms).sum() if terms else None
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of the weights in Keras' order and layout (see `layers/keras_weights.py`)."""
+        """Copies of the weights in Keras' order and layout (see `runtime/keras_weights.py`)."""
         return to_keras(self.part, self._arrays())
 
     @torch.no_grad()

@@ -72,8 +72,11 @@ class Conv1D(Map):
     def formula(self, xp: Any, w: Weights, x: Array, mask: Array | None) -> Array:
         self.out_shape(tuple(x.shape[1:]))
         steps = self._steps(x.shape[1])
-        missing = max((steps - 1) * self.strides + self._span() - x.shape[1], 0)
-        before = missing if self.padding == "causal" else missing // 2
+        if self.padding == "causal":  # the window of an output ends at its own step, whatever the length
+            missing = before = self._span() - 1
+        else:
+            missing = max((steps - 1) * self.strides + self._span() - x.shape[1], 0)
+            before = missing // 2
         if missing:
             zeros = xp.zeros_like(x[:, :1])
             x = xp.concat([zeros] * before + [x] + [zeros] * (missing - before), axis=1)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ostinato.errors import ArgumentError, DataError
-
-_COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
-    "lzma": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
-    "bz2": lambda data: bz2.compress(data, 9),
-    "zlib": lambda data: zlib.compress(data, 9),
-}
 
 
 class Compressed(NamedTuple):
@@ -48,6 +39,18 @@ def compressed(train: str | bytes, valid: str | bytes, *, limit: int = 1 << 23) 
     if not new:
         raise DataError("there must be text to compress", got="none", fix="Give a longer text.", code="empty")
     known = known[max(len(known) - limit, 0) :]
-    each = {name: 8 * max(len(pack(known + new)) - len(pack(known)), 1) for name, pack in _COMPRESSORS.items()}
+    each = {name: 8 * max(len(pack(known + new)) - len(pack(known)), 1) for name, pack in _compressors().items()}
     best = min(each, key=lambda name: each[name])
     return Compressed(best, each[best], each)
+
+
+def _compressors() -> dict[str, Callable[[bytes], bytes]]:
+    import bz2  # here, so that a process that only predicts does not load them
+    import lzma
+    import zlib
+
+    return {
+        "lzma": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
+        "bz2": lambda data: bz2.compress(data, 9),
+        "zlib": lambda data: zlib.compress(data, 9),
+    }

@@ -12,10 +12,11 @@ from ostinato.layers.keras_base import Weighing
 from ostinato.layers.keras_from_part import from_part
 from ostinato.layers.regularisers import L1L2
 from ostinato.models.arguments import refuse_unknown
-from ostinato.models.saving import RATE, Extras, fill, setting_names
+from ostinato.models.saving import RATE, fill, setting_names
 from ostinato.models.sequential import Sequential
 from ostinato.runtime.bundle import load
 from ostinato.runtime.manifest import Settings
+from ostinato.runtime.sequential_file import Extras
 from ostinato.train.optimisers import OPTIMIZERS, Averages
 from ostinato.train.schedules import from_settings
 

@@ -18,6 +18,7 @@ from ostinato.maps.base import Shape
 from ostinato.models.figures import Figure
 from ostinato.runtime.bundle import Bundle, load, save
 from ostinato.runtime.manifest import FORMAT, Manifest, Settings, to_spec
+from ostinato.runtime.sequential_file import TASK, Extras
 from ostinato.train.optimisers import OPTIMIZERS, Averages, Limits, Optimizer
 from ostinato.train.schedules import to_settings
 from ostinato.version import __version__
@@ -44,32 +45,6 @@ class Savable(Protocol):
         """What `compile` was told: loss and metrics."""
 
 
-class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a `Sequential` is beyond its layers; weights are written "layer number/weight".
-
-    Args:
-        name: The model's name.
-        seed: Its seed.
-        batch_size: A fixed batch size, or None.
-        stateful: Numbers of stateful layers.
-        frozen: Numbers of layers that are not trained.
-        fixed: Weights that are 0 for ever.
-        penalised: Weights with a penalty.
-        l1: Its first factor for each of them.
-        l2: Its second factor.
-    """
-
-    name: str
-    seed: int
-    batch_size: int | None
-    stateful: list[int]
-    frozen: list[int]
-    fixed: list[str]
-    penalised: list[str]
-    l1: list[float]
-    l2: list[float]
-
-
 def save_model(model: Savable, path: str | os.PathLike[str]) -> None:
     """Write `model` to one file, with what `compile` was told if that has names.
 
@@ -89,7 +64,7 @@ def save_model(model: Savable, path: str | os.PathLike[str]) -> None:
     manifest = Manifest(
         format=FORMAT,
         ostinato=__version__,
-        task="sequential",
+        task=TASK,
         input_shape=list(model.built_shape or ()),
         layers=[to_spec(str(layer.name), layer.part) for layer in layers],
         options=msgspec.to_builtins(_extras(model, layers)),

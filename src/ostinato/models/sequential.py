@@ -22,8 +22,9 @@ from ostinato.models.figures import Figure, figure
 from ostinato.models.inputs import check_rows, check_whole
 from ostinato.models.layered import Layered
 from ostinato.models.objective import objective, resolve_loss
-from ostinato.models.resuming import saved_run
+from ostinato.models.resuming import joined, refuse_together, saved_run
 from ostinato.models.targets import as_target, as_weights, with_classes
+from ostinato.train.distributed import writes
 from ostinato.train.optimisers import Optimizer
 from ostinato.train.optimisers import optimizer as named_optimizer
 from ostinato.train.progress import Progress
@@ -112,6 +113,8 @@ class Sequential(Layered):
         validation_freq: int = 1,
         checkpoint: str | os.PathLike[str] | None = None,
         every: float = 30.0,
+        bptt: int = 0,
+        memory: str = "truncate",
         **unknown: object,
     ) -> train.History:
         """Train the model.
@@ -134,6 +137,10 @@ class Sequential(Layered):
                 stopped, to the last bit, or gives what it gave if it was done. Ctrl-C ends the step, saves, and
                 returns, with a warning.
             every: Seconds between two saves.
+            bptt: Steps of the windows that sequences are computed in, with the state carried on; 0 for whole sequences.
+            memory: What happens where windows meet, see `Training`: "truncate", "store" or "recompute".
+
+        Processes that `torchrun` started train one model together, of which the first one writes.
 
         Returns:
             Figures by epoch.
@@ -149,9 +156,10 @@ class Sequential(Layered):
         samples = with_classes(samples, class_weight, ndim=len(self.output_shape))
         size = self._batch_size(batch_size, len(samples))
         self._check_training(samples, valid, size, shuffle)
+        together = joined(stateful=self._stateful, windows=check_whole("bptt", bptt, least=0) > 0)
         self.claim()
         asked = [callbacks] if isinstance(callbacks, train.Callback) else list(callbacks or ())
-        watching = [Progress(shown)] if (shown := verbosity(verbose)) else []
+        watching = [Progress(shown)] if (shown := verbosity(verbose)) and writes() else []
         if first == 0:
             self._runs += 1
         again = self._runs > 1 and checkpoint is None  # a saved run begins as the first one, in whatever process
@@ -159,22 +167,25 @@ class Sequential(Layered):
         self.noise.seed = seed
         history = train.History()
         self.history = history
-        feed = train.Batches(samples, train.Order(seed, size, shuffle))
+        order = train.Order(seed, size, shuffle)
+        feed, sweep = train.course(self, samples, order, bptt=bptt, memory=memory)
         told: dict[str, Any] = {
             "objective": objective(compiled.loss, compiled.figures, penalty=self._penalty()),
             "optimizer": self._optimizer(),
             "epochs": range(first, last),
-            "valid": None if valid is None else train.Batches(valid, feed.order),
+            "valid": None if valid is None else train.Batches(valid, order),
+            "sweep": sweep,
             "callbacks": [*watching, *asked],
         }
         try:
-            with saved_run(self, feed, told, asked, folder=checkpoint, every=every) as part:
+            with saved_run(self, feed, told, asked, folder=checkpoint, every=every, team=together) as part:
                 train.train(
                     self,
                     feed,
                     valid_every=check_whole("validation_freq", validation_freq),
                     history=history,
                     part=part,
+                    team=together,
                     **told,
                 )
         except NonFiniteLoss as error:
@@ -240,6 +251,7 @@ class Sequential(Layered):
     ) -> Any:
         """One step on `x` and `y`; returns the loss before it, or a list or dictionary of loss and metrics."""
         compiled = self._need_compiled()
+        refuse_together("train_on_batch")
         samples = with_classes(self._samples(x, y, sample_weight), class_weight, ndim=len(self.output_shape))
         self.claim()
         history = train.train(

@@ -24,6 +24,7 @@ TASK = "forecast"
 TENSORS = {"spreads": 1, "tails": 2, "last": 1, "widening": 1, "ids": 1}
 """Names and numbers of axes of the tensors that a forecaster stores beside its weights."""
 
+_CHUNK = 1 << 20
 _FIRST = int(np.datetime64("0001-01-01", "us").astype(np.int64))
 
 Whole = Annotated[int, Meta(ge=0, le=LARGEST)]
@@ -130,6 +131,7 @@ def from_bundle(bundle: Bundle) -> Forecaster:
         cleaning.check()
         columns = Columns(fitted.id, fitted.time, fitted.target, fitted.time_format)
         check_names(columns, fitted.label, fitted.level)
+        _check_network(bundle, fitted)  # first: from here on the file is as long as its horizon and window say
         known = _known(bundle, fitted)
     except (msgspec.MsgspecError, OstinatoError, OverflowError, ValueError) as error:
         if isinstance(error, ModelFileError):
@@ -138,7 +140,6 @@ def from_bundle(bundle: Bundle) -> Forecaster:
     used = [name for name in (fitted.id, fitted.time, fitted.target) if name is not None]
     if list(fitted.level) != sorted(set(fitted.level), reverse=True) or len(set(used)) < len(used):
         raise _refuse("levels must fall, and columns must differ", "others")
-    _check_network(bundle, fitted)
     return Forecaster(
         parts=bundle.parts,
         members=unstacked(bundle.weights, bundle.manifest.members),
@@ -158,12 +159,11 @@ def _framing(fitted: Fitted) -> Framing:
 def _known(bundle: Bundle, fitted: Fitted) -> Known:
     """The series of training, after all that could make a forecast fail was checked."""
     extra, framing = bundle.extra, _framing(fitted)
-    ids = tuple(msgspec.json.decode(extra["ids"].tobytes(), type=list[str])) if "ids" in extra else ()
-    if not ids or len(set(ids)) < len(ids):
-        raise _refuse("a forecaster must know at least one series, each by another name", f"{len(ids)} names")
+    count = extra["last"].size if "last" in extra else 0
+    letters = extra["ids"].size if "ids" in extra else 0
     wanted = {
-        "ids": (np.uint8, extra["ids"].shape), "last": (np.int64, (len(ids),)), "spreads": (np.float64, (len(ids),)),
-        "tails": (np.float64, (len(ids), framing.reach)), "widening": (np.float64, (len(fitted.level),)),
+        "ids": (np.uint8, (letters,)), "last": (np.int64, (count,)), "spreads": (np.float64, (count,)),
+        "tails": (np.float64, (count, framing.reach)), "widening": (np.float64, (len(fitted.level),)),
     }  # fmt: skip
     for name in sorted({*wanted, *extra}):
         kind, shape = wanted.get(name, (None, None))
@@ -175,6 +175,7 @@ def _known(bundle: Bundle, fitted: Fitted) -> Known:
                 else f"there must be no tensor {name!r}"
             )
             raise _refuse(rule, got)
+    ids = _names(extra["ids"], count)
     tails, spreads = extra["tails"], extra["spreads"]
     if not np.isfinite(tails).all() or not (np.isfinite(spreads) & (spreads > 0.0)).all():
         raise _refuse("histories must be finite and units positive", "others")
@@ -187,6 +188,28 @@ def _known(bundle: Bundle, fitted: Fitted) -> Known:
     freq.check_kind(last)
     check_future(freq, last, fitted.horizon)
     return Known(ids, spreads, tails, last)
+
+
+def _names(text: np.ndarray, count: int) -> tuple[str, ...]:
+    """The names of so many series, from JSON."""
+    ids: list[str] = []
+    if _marks(text) <= 2 * count:
+        ids = msgspec.json.decode(text.data, type=list[str])
+    if not ids or not len(set(ids)) == len(ids) == count:
+        raise _refuse(f"a forecaster of {count} series must name each of them, and differently", f"{len(ids)} names")
+    return tuple(ids)
+
+
+def _marks(text: np.ndarray) -> int:
+    """How many quotation marks stand behind no backslash: of each name the first one and at most one more.
+
+    So names by the million are seen before they become objects of Python, which take many times their bytes.
+    """
+    total = 0
+    for begin in range(0, text.size, _CHUNK):
+        piece = text[max(begin - 1, 0) : begin + _CHUNK]
+        total += int(np.count_nonzero((piece[1:] == ord('"')) & (piece[:-1] != ord("\\"))))
+    return total
 
 
 def _check_network(bundle: Bundle, fitted: Fitted) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.data.inputs import Texts, list_files, read_texts
+from ostinato.data.inputs import Items, Texts, list_files, read_texts
 from ostinato.data.vocabularies._text import TextVocabulary
 from ostinato.data.vocabularies.base import Ids, Vocabulary
 from ostinato.errors import ArgumentError
@@ -233,11 +233,12 @@ class Generator:
         """Natural logarithm of the probability of a whole text, item or tune, the item's end included."""
         return -float(self._cost(self._whole(source)).sum())
 
-    def evaluate(self, data: Any) -> Figures:
+    def evaluate(self, data: Any, *, errors: Literal["strict", "replace"] = "strict") -> Figures:
         """How well the model knows texts or tunes that it was not trained on.
 
         Args:
             data: Paths of files or folders, read as one text, or line by line if the model knows items; or `Texts`.
+            errors: "strict" refuses files that are not UTF-8, "replace" reads such bytes as U+FFFD.
 
         Raises:
             DataError: The files cannot be read, or hold symbols that the model does not know.
@@ -246,9 +247,8 @@ class Generator:
         if not isinstance(vocabulary, TextVocabulary):
             rows = [self._whole(path) for path in list_files(data, endings=(".mid", ".midi"))]
         else:
-            texts = (
-                data if isinstance(data, Texts) else read_texts(data, items="lines" if vocabulary.items else "stream")
-            )
+            items: Items = "lines" if vocabulary.items else "stream"
+            texts = data if isinstance(data, Texts) else read_texts(data, items=items, errors=errors)
             places = [f"text {i}" for i in range(1, len(texts.items) + 1)] if len(texts.items) > 1 else [""]
             rows = [self._whole(text, place) for text, place in zip(texts.items, places, strict=True)]
         nats = np.concatenate([self._cost(row) for row in rows])

@@ -20,6 +20,9 @@ from ostinato.runtime.refusal import quote
 TASK = "generate"
 _SYMBOLS, _TENSORS = "vocabulary_", "vocabulary/"
 
+_ROWS = 2
+"""Most rows of a vocabulary's tensors a symbol: merges of sub-words may make a symbol that there is already."""
+
 
 class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a generator is beside its network and its vocabulary."""
@@ -77,11 +80,23 @@ def from_bundle(bundle: Bundle) -> Generator:
     if strange:
         raise _refuse("all task tensors must belong to the vocabulary", quote(strange[0]))
     tensors = {name.removeprefix(_TENSORS): array for name, array in bundle.extra.items()}
+    size = _symbols(bundle)
+    _check_network(bundle, size)
+    most = max((len(array) for array in tensors.values() if array.dtype == np.int64), default=0)
+    if most > _ROWS * size:  # known before any row becomes an object of Python, which takes many times its bytes
+        raise _refuse(f"a vocabulary of {size} symbols must have at most {_ROWS * size} rows", str(most))
     vocabulary = restore(VOCABULARIES[fitted.symbols], settings, tensors)
-    if fitted.opening >= vocabulary.size:
-        raise _refuse(f"the opening must be one of the {vocabulary.size} symbols", str(fitted.opening))
-    _check_network(bundle, vocabulary.size)
+    if vocabulary.size != size:
+        raise _refuse(f"the network must be of the vocabulary's {vocabulary.size} symbols", str(size))
+    if fitted.opening >= size:
+        raise _refuse(f"the opening must be one of the {size} symbols", str(fitted.opening))
     return Generator(bundle.parts, bundle.weights, vocabulary, fitted.opening)
+
+
+def _symbols(bundle: Bundle) -> int:
+    """How many symbols the network reads; 0 if it is no network of symbols."""
+    table = bundle.weights[0].get("table") if bundle.weights else None
+    return 0 if table is None or table.ndim != 2 else len(table)
 
 
 def _check_network(bundle: Bundle, size: int) -> None:
@@ -93,17 +108,16 @@ def _check_network(bundle: Bundle, size: int) -> None:
             shape = part.out_shape(shape)
     except OstinatoError:
         shape = ()
-    table = bundle.weights[0].get("table", np.empty((0, 0))) if bundle.weights else np.empty((0, 0))
     if (
         reason is not None
+        or not size
         or bundle.manifest.members != 1
         or bundle.manifest.input_shape != [None]
         or shape != (None, size)
         or bundle.manifest.layers[0].kind != "embedding"
-        or table.shape[0] != size
     ):
         raise _refuse(
-            f"the network must be an embedding of {size} symbols and layers that run step by step to {size} scores",
+            "the network must be an embedding and layers that run step by step to a score for each symbol",
             reason or "another",
         )
 

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.errors import ModelFileError, ShapeError
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.runtime import bundle as files
-from ostinato.runtime import forecaster_file, generator_file, native
+from ostinato.runtime import forecaster_file, generator_file, native, sequential_file
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine, check_precision
 from ostinato.runtime.pool import Pool
+from ostinato.runtime.refusal import located
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
 
@@ -79,7 +80,7 @@ class Network:
             ArgumentError: A layer needs later steps or the whole past, or there is no such policy.
             SnapshotError: `blob` is damaged, or of another model or precision.
         """
-        return Stream(self._stepping, blob, nonfinite=nonfinite)
+        return Stream(self.stepping, blob, nonfinite=nonfinite)
 
     def pool(self, capacity: int, *, nonfinite: str = "raise", threads: int | None = None) -> Pool:
         """Up to `capacity` streams under ids, of which any move on together; see `Pool`.
@@ -87,10 +88,11 @@ class Network:
         Raises:
             ArgumentError: As for `stream`, or `capacity` or `threads` is no whole number of at least 1.
         """
-        return Pool(self._stepping, capacity, nonfinite=nonfinite, threads=threads)
+        return Pool(self.stepping, capacity, nonfinite=nonfinite, threads=threads)
 
     @cached_property
-    def _stepping(self) -> Stepping:
+    def stepping(self) -> Stepping:
+        """How its steps are computed; shared by all its streams and pools."""
         return Stepping(self._machine, self.input_shape)
 
     @cached_property
@@ -116,16 +118,32 @@ def load(
     """
     native.check_precision(precision)
     bundle = files.load(path, sha256=sha256)
-    if bundle.manifest.task == "sequential":
-        return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape), precision)
+    try:
+        return from_bundle(bundle, precision=precision)
+    except ModelFileError as error:
+        raise located(error, os.fsdecode(path)) from None
+
+
+def from_bundle(bundle: files.Bundle, *, precision: str = "float32") -> Network | Forecaster | Generator:
+    """As `load`, from a file that was read already."""
+    model = _model(bundle)
+    return model if precision == "float32" else model.at(precision)
+
+
+def _model(bundle: files.Bundle) -> Network | Forecaster | Generator:
     if bundle.manifest.task == forecaster_file.TASK:
-        forecaster = forecaster_file.from_bundle(bundle)
-        return forecaster if precision == "float32" else forecaster.at(precision)
+        return forecaster_file.from_bundle(bundle)
     if bundle.manifest.task == generator_file.TASK:
-        generator = generator_file.from_bundle(bundle)
-        return generator if precision == "float32" else generator.at(precision)
+        return generator_file.from_bundle(bundle)
+    if bundle.manifest.task == sequential_file.TASK and bundle.manifest.members == 1:
+        return Network(bundle.parts, bundle.weights, tuple(bundle.manifest.input_shape))
+    if bundle.manifest.task == sequential_file.TASK:
+        raise ModelFileError(
+            "a Sequential model must be one network", got=f"{bundle.manifest.members} members",
+            fix="Save the model again.", code="task",
+        )  # fmt: skip
     raise ModelFileError(
-        f"a model must be of task sequential, {forecaster_file.TASK} or {generator_file.TASK}",
+        f"a model must be of task {sequential_file.TASK}, {forecaster_file.TASK} or {generator_file.TASK}",
         got=repr(bundle.manifest.task[:80]),
         fix="Load it with the version of ostinato that wrote it, or a later one.",
         code="task",

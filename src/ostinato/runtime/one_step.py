@@ -106,7 +106,7 @@ class OneStep:
         facts, arrays = unpack(bytes(blob), self.model, _KIND)
         steps: Any = facts.get("steps")
         shapes = [(a.shape, a.dtype) for a in arrays]
-        if type(steps) is not int or steps < 0 or shapes != [(a.shape, a.dtype) for a in self.starts]:
+        if type(steps) is not int or not 0 <= steps < 2**62 or shapes != [(a.shape, a.dtype) for a in self.starts]:
             raise SnapshotError(
                 "a snapshot must hold the states of this network", got="others", fix="Take it again.", code="damaged"
             )

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.data import Panel
 from ostinato.errors import ArgumentError
 from ostinato.runtime.forecaster import Forecaster
+from ostinato.runtime.generator import Generator
 from ostinato.runtime.models import Network
 
 
@@ -34,14 +35,15 @@ class Cost(NamedTuple):
 
 
 def precision_cost(
-    model: Network | Forecaster, data: Any = None, *, mask: ArrayLike | None = None, precision: str = "bf16"
+    model: Network | Forecaster | Generator, data: Any = None, *, mask: ArrayLike | None = None, precision: str = "bf16"
 ) -> Cost:
     """How far the outputs of `model` in `precision` are from those in float32. Computes both.
 
     Args:
         model: As `load` gives it, in any precision.
-        data: The inputs of a `Network`; histories for a `Forecaster`, None for those of training. A forecaster's
-            outputs are compared in the unit of each series, so that all series count the same.
+        data: The inputs of a `Network`; histories for a `Forecaster`, None for those of training; a text or tune for a
+            `Generator`. A forecaster's outputs are compared in the unit of each series, so that all series count the
+            same, and a generator's are the nats that each symbol costs.
         mask: For a `Network`, as in its `predict`.
         precision: What to compare with float32.
 
@@ -52,6 +54,9 @@ def precision_cost(
     if isinstance(model, Forecaster):
         x = _seen(model, data)
         return compare(model.at("float32").answer(x), model.at(precision).answer(x))
+    if isinstance(model, Generator):
+        ids = model.ids(data)[1:]
+        return compare(model.at("float32").surprise(ids), model.at(precision).surprise(ids))
     return compare(model.at("float32").predict(data, mask=mask), model.at(precision).predict(data, mask=mask))
 
 

@@ -18,7 +18,7 @@ from ostinato.runtime.foreign import NEEDED, identify
 from ostinato.runtime.header import parse_header
 from ostinato.runtime.layout import DTYPES, MAX_HEADER, Entry
 from ostinato.runtime.manifest import Manifest
-from ostinato.runtime.refusal import DAMAGED, quote, refuse
+from ostinato.runtime.refusal import DAMAGED, located, quote, refuse
 
 _CHUNK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -52,10 +52,7 @@ def read(
         with _open(name) as file:
             return _read(file, sha256=sha256, allow_nonfinite=allow_nonfinite, task_tensors=task_tensors)
     except ModelFileError as error:
-        where = (quote(os.path.basename(name)), *error.where)
-        raise type(error)(
-            error.rule, got=error.got, fix=error.fix, where=where, count=error.count, code=error.code
-        ) from None
+        raise located(error, name) from None
     except OSError as error:
         raise refuse(
             "read", "the model file must be readable", error.strerror or type(error).__name__,

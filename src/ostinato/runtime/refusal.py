@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ostinato.errors import ModelFileError
 
 DAMAGED = "The file is damaged or was changed by other software: fetch it again, or save the model again."
@@ -10,6 +12,12 @@ DAMAGED = "The file is damaged or was changed by other software: fetch it again,
 def refuse(code: str, rule: str, got: str, *, fix: str = DAMAGED, where: tuple[str, ...] = ()) -> ModelFileError:
     """Make the error for a broken rule; text out of the file must come through `quote`."""
     return ModelFileError(rule, got=got, fix=fix, where=where, code=code)
+
+
+def located(error: ModelFileError, file: str) -> ModelFileError:
+    """The same error, which says in which file as well."""
+    where = (quote(os.path.basename(file)), *error.where)
+    return type(error)(error.rule, got=error.got, fix=error.fix, where=where, count=error.count, code=error.code)
 
 
 def quote(text: str, *, most: int = 60) -> str:

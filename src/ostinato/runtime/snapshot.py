@@ -17,9 +17,10 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from ostinato.errors import SnapshotError
+from ostinato.errors import ModelFileError, SnapshotError
 from ostinato.maps.base import Part, Weights
 from ostinato.runtime.refusal import quote
+from ostinato.runtime.strict_json import check_json
 
 MAGIC = b"OSTINATO-STREAM\n"
 MAX_HEADER = 1 << 16
@@ -106,7 +107,7 @@ def unpack(blob: bytes, model: str, kind: str) -> tuple[dict[str, Fact], list[ND
     return header.facts, arrays
 
 
-def _read(blob: bytes) -> tuple[_Header, bytes]:
+def _read(blob: bytes) -> tuple[_Header, memoryview]:
     begin = len(MAGIC) + 4
     if not blob.startswith(MAGIC):
         got = quote(blob[:16].decode("latin-1")) if blob else "nothing"
@@ -129,7 +130,7 @@ def _read(blob: bytes) -> tuple[_Header, bytes]:
     size = sum(_DTYPES[a.dtype].itemsize * math.prod(a.shape) for a in header.arrays)
     if size != len(blob) - begin - length - _DIGEST:
         raise _damaged(f"{len(blob) - begin - length - _DIGEST} bytes of arrays instead of {size}")
-    return header, blob[begin + length : len(blob) - _DIGEST]
+    return header, memoryview(blob)[begin + length : len(blob) - _DIGEST]
 
 
 class _Format(msgspec.Struct):
@@ -138,8 +139,9 @@ class _Format(msgspec.Struct):
 
 def _check_format(text: bytes) -> None:
     try:
+        check_json(text, "header")
         number = msgspec.json.decode(text, type=_Format).format
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ModelFileError, msgspec.DecodeError, UnicodeDecodeError):
         raise _damaged("another header") from None
     if number != 1:
         raise SnapshotError(

@@ -64,15 +64,43 @@ def loop(
     a = cell.project(x, w["W"], w["b"])
     outputs: list[Array] = []
     for t in range(x.shape[1] - 1, -1, -1) if reverse else range(x.shape[1]):
-        new = cell.step(xp, a[:, t], recurrent, state, **extra)
-        if zone is not None:
-            kept = [zone] * len(state) if isinstance(zone, float) else [z[:, t] for z in zone]
-            new = tuple(n + z * (s - n) for n, s, z in zip(new, state, kept, strict=True))
-        if mask is None:
-            state = new
-            outputs.append(new[0])
-        else:
-            real = mask[:, t, None]
-            state = tuple(xp.where(real, n, s) for n, s in zip(new, state, strict=True))
-            outputs.append(xp.where(real, new[0], xp.zeros_like(new[0])))
+        kept = None if zone is None else [zone] * len(state) if isinstance(zone, float) else [z[:, t] for z in zone]
+        real = None if mask is None else mask[:, t, None]
+        y, state = advance(xp, cell, a[:, t], recurrent, state, extra, kept=kept, real=real)
+        outputs.append(y)
     return xp.stack(outputs[::-1] if reverse else outputs, axis=1), state
+
+
+def advance(
+    xp: Any,
+    cell: Cell,
+    a: Array,
+    U: Any,
+    state: State,
+    extra: Weights,
+    *,
+    kept: Sequence[Array | float] | None = None,
+    real: Array | None = None,
+) -> tuple[Array, State]:
+    """One step of the loop.
+
+    Args:
+        xp: The array namespace of all arrays.
+        cell: The recurrence.
+        a: `[batch, gates · units]`, the input part.
+        U: The recurrent weights.
+        state: The states before the step.
+        extra: Further recurrent weights by name.
+        kept: For each state the share of its old value that stays.
+        real: `[batch, 1]`, True for rows in which the step is real.
+
+    Returns:
+        The output `[batch, units]` and the new states.
+    """
+    new = cell.step(xp, a, U, state, **extra)
+    if kept is not None:
+        new = tuple(n + z * (s - n) for n, s, z in zip(new, state, kept, strict=True))
+    if real is None:
+        return new[0], new
+    state = tuple(xp.where(real, n, s) for n, s in zip(new, state, strict=True))
+    return xp.where(real, new[0], xp.zeros_like(new[0])), state

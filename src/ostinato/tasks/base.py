@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from ostinato.errors import NotFittedError
 from ostinato.runtime.bundle import Bundle, load, save
 from ostinato.tasks.params import Params
+from ostinato.train.range_test import RangeTest
 
 
 class Task(Params, ABC):
@@ -28,6 +29,15 @@ class Task(Params, ABC):
     @abstractmethod
     def fit(self, data: Any, *, verbose: int = 0) -> Self:
         """Learn from `data`."""
+
+    @abstractmethod
+    def find_learning_rate(self, data: Any, **limits: Any) -> RangeTest:
+        """Look for a learning rate on the training part: `.suggestion` and `.plot()`; the task stays as it is.
+
+        Args:
+            data: As for `fit`.
+            limits: `first`, `last` and `steps` of `ostinato.train.lr_find`.
+        """
 
     @abstractmethod
     def predict(self, data: Any = None) -> Any:

@@ -33,6 +33,7 @@ from ostinato.tasks.forecasting.fitting import ForecastFit
 from ostinato.tasks.forecasting.plan import Choice, make_plan
 from ostinato.tasks.forecasting.windows import Windows
 from ostinato.tasks.training import OF_THE_RUN, Training
+from ostinato.train.range_test import RangeTest
 from ostinato.version import __version__
 
 _MOST_WEIGHTS = 100_000_000
@@ -101,16 +102,10 @@ class Forecast(Task):
             CheckpointDamaged: What it holds is not whole.
             Interrupted: Ctrl-C, with a checkpoint: the state is saved, and the same call goes on from there.
         """
-        cells, level = self._check()
-        panel = read_panel(data, self.columns, cleaning=self.cleaning)
-        check_names(panel.columns, type(cells[0]).__name__, level)
-        check_future(panel.freq, np.array([one.times[-1] for one in panel.series]), self.horizon)
-        plan = make_plan(panel, int(self.horizon), self.windows)
-        parts: list[Part] = [Recurrent(c, return_sequences=i < len(cells) - 1) for i, c in enumerate(cells)]
-        parts.append(Dense(plan.framing.horizon * len(quantile_grid(level))))
-        _check_size(parts, plan.framing.length)
+        ready = self._prepared(data)
+        panel, plan, parts = ready.panel, ready.plan, ready.parts
         with self.training.run(self._settings() | {"data": panel}) as run:
-            fit = ForecastFit(panel, plan, tuple(parts), level, self.training, verbose, run)
+            fit = replace(ready, verbose=verbose, run=run)
             columns = replace(panel.columns, time_format=self.columns.time_format)
             reading = Reading(columns, self.cleaning, str(panel.freq))
             whole = [len(one) for one in panel.series]
@@ -129,6 +124,22 @@ class Forecast(Task):
         self.forecaster_, self.evaluation_ = judged, evaluation
         self.fit_ = Fit(panel, plan, trained, seen, why, fit)
         return self
+
+    def find_learning_rate(self, data: Any, **limits: Any) -> RangeTest:
+        ready = self._prepared(data)
+        return ready.range_test([len(one) - ready.plan.test for one in ready.panel.series], **limits)
+
+    def _prepared(self, data: Any) -> ForecastFit:
+        """What trains networks on `data`, read and planned."""
+        cells, level = self._check()
+        panel = read_panel(data, self.columns, cleaning=self.cleaning)
+        check_names(panel.columns, type(cells[0]).__name__, level)
+        check_future(panel.freq, np.array([one.times[-1] for one in panel.series]), self.horizon)
+        plan = make_plan(panel, int(self.horizon), self.windows)
+        parts: list[Part] = [Recurrent(c, return_sequences=i < len(cells) - 1) for i, c in enumerate(cells)]
+        parts.append(Dense(plan.framing.horizon * len(quantile_grid(level))))
+        _check_size(parts, plan.framing.length)
+        return ForecastFit(panel, plan, tuple(parts), level, self.training)
 
     def predict(self, data: Any = None) -> Any:
         """The next `horizon` steps of every series: median and intervals, as the kind of frame that came in.

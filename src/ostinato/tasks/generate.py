@@ -25,10 +25,11 @@ from ostinato.tasks.base import Task
 from ostinato.tasks.checks import check_cells, check_choice, check_kind
 from ostinato.tasks.generating.evaluation import Evaluation, evaluate
 from ostinato.tasks.generating.facts import facts
-from ostinato.tasks.generating.fitting import Fitted, fit_network, streams
+from ostinato.tasks.generating.fitting import Fitted, fit_network, range_test, streams
 from ostinato.tasks.generating.network import Network
 from ostinato.tasks.generating.reading import SYMBOLS, Corpus, Reading, opening, read_corpus
 from ostinato.tasks.training import Training
+from ostinato.train.range_test import RangeTest
 from ostinato.version import __version__
 
 
@@ -104,8 +105,7 @@ class Generate(Task):
             Interrupted: Ctrl-C, with a checkpoint: the state is saved, and the same call goes on from there.
         """
         cells = self._check()
-        corpus = read_corpus(data, symbols=self.symbols, reading=self.reading, seed=self.training.seed)
-        before = None if corpus.vocabulary.items else opening(corpus)
+        corpus, before = self._read(data)
         size = corpus.vocabulary.size
         settings = self._settings() | {"data": [np.concatenate(corpus.train), np.concatenate(corpus.valid)]}
         with self.training.run(settings) as run:
@@ -121,6 +121,17 @@ class Generate(Task):
         self.evaluation_: Evaluation | None = evaluate(generator, corpus, label=label)
         self.fit_ = Fit(corpus, fitted, _kernels(self.network.stack(fitted.parts, seed=0)))
         return self
+
+    def find_learning_rate(self, data: Any, **limits: Any) -> RangeTest:
+        cells = self._check()
+        corpus, before = self._read(data)
+        feed = streams(corpus.train, before, self.training)
+        return range_test(cells, self.network, corpus.vocabulary.size, feed, training=self.training, **limits)
+
+    def _read(self, data: Any) -> tuple[Corpus, int | None]:
+        """The corpus, and the id that a continuous text comes after."""
+        corpus = read_corpus(data, symbols=self.symbols, reading=self.reading, seed=self.training.seed)
+        return corpus, None if corpus.vocabulary.items else opening(corpus)
 
     def predict(self, data: Any = None) -> Any:
         """The most probable continuations of up to 500 symbols.

@@ -16,12 +16,11 @@ from ostinato.runtime.machine import expected
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
-from ostinato.train.distributed import team
+from ostinato.train.distributed import team, writes
 from ostinato.train.exploding import ExplodingSteps
 from ostinato.train.feeds import Batches, Feed
 from ostinato.train.history import History
 from ostinato.train.loop import Objective, train
-from ostinato.train.optimisers import Adam
 from ostinato.train.progress import Progress
 from ostinato.train.resume import Checkpoint
 from ostinato.train.stopping import EarlyStopping
@@ -94,15 +93,34 @@ def train_member(
         Terminated: SIGTERM; the state is saved.
         NonFiniteLoss: The loss or a weight became NaN or infinite.
     """
+    member = new_member(parts, shape, samples, training=training, number=number)
+    return train_stack(
+        member.stack, member.to, objective=objective, training=training, valid=Batches(valid, member.order),
+        verbose=verbose, label=label, run=run,
+    )  # fmt: skip
+
+
+class Member(NamedTuple):
+    """A network before its training.
+
+    Args:
+        stack: It, with its first weights.
+        to: What its steps see, and how their gradients are found.
+        order: Which samples form a batch.
+    """
+
+    stack: Stack
+    to: Course
+    order: Order
+
+
+def new_member(parts: Sequence[Part], shape: Shape, samples: Samples, *, training: Training, number: int) -> Member:
+    """A network of an ensemble before its training; arguments as for `train_member`."""
     seed = training.seed * 1009 + number
     stack = Stack([Layer(part, name=f"layer_{i}") for i, part in enumerate(parts)], seed=seed)
     stack.build(shape)
     order = Order(seed, training.batch_size, limit=STEPS_PER_EPOCH)
-    feed = course(stack, samples, order, bptt=training.bptt, memory=training.memory)
-    return train_stack(
-        stack, feed, objective=objective, training=training, valid=Batches(valid, order), verbose=verbose, label=label,
-        run=run,
-    )  # fmt: skip
+    return Member(stack, course(stack, samples, order, bptt=training.bptt, memory=training.memory), order)
 
 
 def train_stack(
@@ -132,19 +150,13 @@ def train_stack(
     watched = ExplodingSteps()
     callbacks: list[Callback] = [stopping, watched]
     together = team()
-    if verbose and (together is None or together.first):
+    if verbose and writes():
         callbacks.append(Progress(verbose, label=label))
     history = train(
         stack,
         to.feed,
         objective=objective,
-        optimizer=Adam(
-            training.rate(training.learning_rate, training.epochs * to.feed.most()),
-            use_ema=training.average > 0.0,
-            ema_momentum=training.average or 0.99,
-            weight_decay=training.weight_decay,
-            global_clipnorm=training.clip_norm or None,
-        ),
+        optimizer=training.optimiser(training.epochs * to.feed.most()),
         epochs=range(training.epochs),
         valid=valid,
         sweep=to.sweep,

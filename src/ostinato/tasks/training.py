@@ -11,6 +11,7 @@ from typing import Any
 from ostinato.errors import ArgumentError
 from ostinato.tasks.checks import check_choice, check_number, check_whole
 from ostinato.train.distributed import team
+from ostinato.train.optimisers import OPTIMIZERS, Optimizer
 from ostinato.train.resume import Checkpoint, describe
 from ostinato.train.schedules import CosineDecay, OneCycle, Schedule, WarmUp
 from ostinato.train.truncated import MEMORY
@@ -40,13 +41,16 @@ class LongSequences:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """How steps shrink, and what of the weights is kept; see `Training`."""
+    """How steps are made, how they shrink, and what of the weights is kept; see `Training`."""
 
+    optimizer: str | Optimizer = "adam"
     schedule: str = "constant"
     average: float = 0.0
 
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
+        if not isinstance(self.optimizer, Optimizer):
+            check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
         check_choice("schedule", self.schedule, SCHEDULES)
         check_number("average", self.average)
         if self.average >= 1.0:
@@ -85,15 +89,17 @@ class Training(LongSequences, Rates, Saving):
     Args:
         epochs: At most so many passes; an epoch is at most 100 steps, so a large data set is seen part by part.
         batch_size: Windows a step.
-        learning_rate: Step size of Adam.
-        weight_decay: Decoupled weight decay.
-        clip_norm: Longest gradient; 0 for no limit.
+        learning_rate: Step size of "adam", "adamw", "rmsprop" and "sgd"; the others find their own.
+        weight_decay: Decoupled weight decay; with 0, "adamw" has 0.004, which is its own, and the others have none.
+        clip_norm: Longest gradient; 0 for no limit. "lbfgs" and "hessian_free" take it as it is.
         patience: Epochs without a better validation loss before training stops.
         members: Networks whose forecasts are averaged; 0 means 5 up to 1,000 windows, else 1.
         seed: Decides first weights, order of windows and dropout; the same seed gives the same model.
         bptt: Steps of the windows that a sequence is computed in, which bounds the memory; 0 for whole sequences.
         memory: "truncate" cuts the gradient where windows meet; "store" and "recompute" give the whole gradient, the
             same to the last bit, with every window's intermediate values kept, or computed twice.
+        optimizer: "adam", "adamw", "rmsprop", "sgd", "lbfgs" or "hessian_free"; or an object, whose own settings then
+            count. The last two look at each step's data several times: pass a `batch_size` of hundreds.
         schedule: "constant"; "cosine", down to a hundredth over all epochs, after a short warm-up; or "one_cycle"
             (Smith & Topin 2019). For the latter two set `epochs` to what will be trained, and `patience` as high.
         average: Share of the old average in a running mean of the weights, which is then what is kept (0.999, say); 0
@@ -122,6 +128,35 @@ class Training(LongSequences, Rates, Saving):
         check_whole("seed", self.seed, least=0, most=2**32 - 1)
         for name in ("learning_rate", "weight_decay", "clip_norm"):
             check_number(name, getattr(self, name))
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        """Refuse options that the optimiser would not heed."""
+        own = isinstance(self.optimizer, Optimizer)
+        if not own and not OPTIMIZERS[str(self.optimizer)].closures:
+            return
+        unheeded = {"weight_decay": self.weight_decay > 0.0, "schedule": self.schedule != "constant"}
+        unheeded |= {"average": own and self.average > 0.0}
+        for name, given in unheeded.items():
+            if given:
+                raise ArgumentError(
+                    f"{name} must be left out with an optimizer that has no such option or settings of its own",
+                    got=f"{name} {getattr(self, name)!r} and {self.optimizer!r:.60}",
+                    fix="Leave it out, or choose another optimizer.",
+                )
+
+    def optimiser(self, steps: int) -> Optimizer:
+        """What changes the weights of one network, in a training of at most so many steps."""
+        if isinstance(self.optimizer, Optimizer):
+            return self.optimizer.fresh_copy()
+        kind: Any = OPTIMIZERS[self.optimizer]
+        options: dict[str, Any] = {"use_ema": True, "ema_momentum": self.average} if self.average else {}
+        if kind.closures:
+            return kind(**options)  # type: ignore[no-any-return]
+        if self.weight_decay:
+            options["weight_decay"] = self.weight_decay
+        rate = self.rate(self.learning_rate, steps)
+        return kind(rate, global_clipnorm=self.clip_norm or None, **options)  # type: ignore[no-any-return]
 
     def run(self, settings: Mapping[str, Any]) -> AbstractContextManager[Checkpoint | None]:
         """The saved run, if there is to be one, as a context.

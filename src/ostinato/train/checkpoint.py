@@ -8,11 +8,12 @@ from typing import Any
 
 from ostinato.errors import ArgumentError
 from ostinato.train.callbacks import Callback, Logs, say
+from ostinato.train.distributed import writes
 from ostinato.train.stopping import direction, monitored
 
 
 class ModelCheckpoint(Callback):
-    """Saves the model after epochs, with `model.save`.
+    """Saves the model after epochs, with `model.save`; of several processes, the first one does.
 
     Args:
         filepath: The file; "{epoch}" and names of figures in braces are filled in, as in "best-{val_loss:.3f}.st".
@@ -58,6 +59,8 @@ class ModelCheckpoint(Callback):
             if not value < self.best:
                 return
             self.best = value
+        if not writes():
+            return
         try:
             path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
         except (KeyError, ValueError, IndexError) as error:

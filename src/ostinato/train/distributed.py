@@ -354,6 +354,12 @@ def team() -> Team | None:
     return Team(dist.get_rank(), dist.get_world_size())
 
 
+def writes() -> bool:
+    """Whether this process writes files and prints: the first of those that train together, or one alone."""
+    together = team()
+    return together is None or together.first
+
+
 def _meet(store: Store, rank: int, size: int) -> Store:
     """A store for these processes alone; after a restart, `torchrun` still holds what those that are gone have written.
 

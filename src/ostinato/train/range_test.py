@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from itertools import count
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +12,13 @@ from ostinato._optional import require
 from ostinato.errors import ArgumentError
 from ostinato.layers.stack import Stack
 from ostinato.train.batches import Order, Samples
+from ostinato.train.feeds import Feed, as_feed
 from ostinato.train.flat import Flat
-from ostinato.train.loop import Objective
 from ostinato.train.optimisers.base import Optimizer
+from ostinato.train.sweeps import Objective, States, Sweep, Whole
 
 _SMOOTH, _TOO_HIGH = 0.9, 4.0
+_WHOLE = Whole()
 
 
 class RangeTest(NamedTuple):
@@ -53,11 +54,12 @@ class RangeTest(NamedTuple):
 
 def lr_find(
     stack: Stack,
-    samples: Samples,
+    samples: Samples | Feed,
     *,
     objective: Objective,
     optimizer: Optimizer,
-    order: Order,
+    order: Order | None = None,
+    sweep: Sweep = _WHOLE,
     first: float = 1e-6,
     last: float = 1.0,
     steps: int = 100,
@@ -69,10 +71,11 @@ def lr_find(
 
     Args:
         stack: A built stack.
-        samples: Training data; epochs are repeated as needed.
+        samples: Training data, or a feed, whose states are carried; epochs are repeated as needed.
         objective: What is minimised.
         optimizer: Whose learning rate is looked for.
-        order: Seed, batch size, shuffling.
+        order: Seed, batch size, shuffling; None for a feed, which has its own.
+        sweep: How the gradient of a step is found; at once by default.
         first: The smallest rate.
         last: The largest rate.
         steps: Number of rates.
@@ -92,8 +95,9 @@ def lr_find(
             got=type(optimizer).__name__,
             fix="It needs no search: its learning rate is 1.",
         )
-    trial = copy.copy(optimizer)
-    trial.forget()
+    feed = as_feed(samples, order)
+    sweep.check(stack)
+    trial = optimizer.fresh_copy()
     trial.schedule = None
     flat = Flat(stack.parameters())
     trial.bind(flat)
@@ -104,16 +108,13 @@ def lr_find(
     stack.train()
     try:
         mean = 0.0
-        indices = (index for epoch in count() for index in order.epoch(len(samples), epoch))
-        for step in range(steps):
+        carried: States = ()
+        pieces = (piece for epoch in count() for piece in feed.pieces(epoch))
+        for step, piece in enumerate(islice(pieces, steps)):
             rate = first * (last / first) ** (step / (steps - 1))
             stack.noise.step, trial.learning_rate = step, rate
-            batch = samples.batch(next(indices))
-            y, mask, _ = stack.run(batch.x, mask=batch.mask)
-            loss, _ = objective.loss(y, batch, mask)
-            if objective.penalty is not None:
-                loss = loss + objective.penalty()
-            value = loss.item()
+            found = sweep.gradient(stack, objective, piece, carried)
+            value = found.loss
             if not math.isfinite(value):
                 break
             mean = _SMOOTH * mean + (1.0 - _SMOOTH) * value
@@ -122,8 +123,9 @@ def lr_find(
             smoothed.append(mean / (1.0 - _SMOOTH ** (step + 1)))
             if smoothed[-1] > _TOO_HIGH * min(smoothed):
                 break
-            loss.backward()  # type: ignore[no-untyped-call]
             trial.step(flat)
+            if feed.carries:
+                carried = tuple(tuple(s.detach() for s in state) for state in found.states)
     finally:
         flat.restore(kept)
         flat.grad.zero_()

@@ -10,11 +10,12 @@ from typing import Any
 
 from ostinato.errors import ArgumentError, NonFiniteLoss
 from ostinato.train.callbacks import Callback, Logs
+from ostinato.train.distributed import writes
 from ostinato.train.history import History
 
 
 class CSVLogger(Callback):
-    """Writes the figures of each epoch to a CSV file, complete after every epoch.
+    """Writes the figures of each epoch to a CSV file, complete after every epoch; of several processes, the first does.
 
     Args:
         filename: The file.
@@ -33,10 +34,13 @@ class CSVLogger(Callback):
 
     def load_state(self, state: dict[str, Any]) -> None:
         self._names = state["names"]
-        self.path.write_text(state["text"], encoding="utf-8", newline="")
+        if writes():
+            self.path.write_text(state["text"], encoding="utf-8", newline="")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._names = []
+        if not writes():
+            return
         if self.append and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 self._names = next(csv.reader(file, delimiter=self.separator), [])
@@ -44,6 +48,8 @@ class CSVLogger(Callback):
             self.path.write_text("", encoding="utf-8")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if not writes():
+            return
         row = {"epoch": epoch, **(logs or {})}
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")

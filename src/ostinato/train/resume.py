@@ -233,7 +233,7 @@ def describe(value: Any) -> str:
     """A setting as short text: plain values and option objects as they are written, all else as a digest."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, _PLAIN):
+    if isinstance(value, (*_PLAIN, Optimizer)):
         return repr(value)
     if isinstance(value, (tuple, list)) and all(isinstance(v, _PLAIN) for v in value) and len(value) <= 20:
         return repr(list(value))

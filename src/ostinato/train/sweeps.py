@@ -291,6 +291,6 @@ def last_recurrent(stack: Stack) -> int | None:
             "windows along time must have a stack of layers that run forward and see one step at a time",
             got="layers that need the whole sequence" if names else "no recurrent layer",
             where=names,
-            fix="Pass bptt=None, or remove these layers (a backward direction, convolution, pooling, attention, …).",
+            fix="Pass bptt=0, or remove these layers (a backward direction, convolution, pooling, attention, …).",
         )
     return None

@@ -22,10 +22,11 @@ class Done(NamedTuple):
     fault: bool
 
 
-def call(*words: object, out: TextIO | None = None) -> Done:
-    """Run `ostinato` with these words, as a shell would; what it writes goes to `out` if that is given."""
-    argv, hook, err = sys.argv, sys.excepthook, io.StringIO()
-    shown = io.StringIO()
+def call(*words: object, reads: bytes = b"", out: TextIO | None = None) -> Done:
+    """Run `ostinato` with these words, as a shell would, and with these bytes on standard input; what it writes goes to
+    `out` if that is given."""
+    argv, hook, shown, err = sys.argv, sys.excepthook, io.StringIO(), io.StringIO()
+    stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(reads))
     fault, code = False, 0
     sys.argv = ["ostinato", *map(str, words)]
     try:
@@ -39,5 +40,5 @@ def call(*words: object, out: TextIO | None = None) -> Done:
                 sys.excepthook(*sys.exc_info())
                 fault, code = True, 1
     finally:
-        sys.argv, sys.excepthook = argv, hook
+        sys.argv, sys.excepthook, sys.stdin = argv, hook, stdin
     return Done(code, shown.getvalue(), err.getvalue(), fault)

@@ -74,17 +74,7 @@ def words(*more: object) -> list[str]:
 
 def stream(*more: object, given: bytes = b"") -> Ran:
     """Run the command on what is given, inside the process of the tests."""
-    before = sys.stdin
-    with (
-        io.TextIOWrapper(tempfile.TemporaryFile()) as source,
-        io.TextIOWrapper(tempfile.TemporaryFile()) as sink,
-    ):
-        source.buffer.write(given)
-        source.buffer.seek(0)
-        sys.stdin = source
-        try:
-            done = call("stream", *more, out=sink)
-        finally:
-            sys.stdin = before
+    with io.TextIOWrapper(tempfile.TemporaryFile()) as sink:  # noqa: SIM115 (the wrapper closes it)
+        done = call("stream", *more, reads=given, out=sink)
         sink.buffer.seek(0)
         return Ran(done.code, sink.buffer.read(), done.err)

@@ -55,6 +55,31 @@ def test_text_is_shown_as_python_writes_it(name, place):
     assert searched.out == load(path).beams("the ", length=5, width=3)[0].text + "\n"
 
 
+def test_a_prime_comes_through_standard_input(place):
+    path = place / "characters.model"
+    words = ("generate", path, "--prime", "-", "-n", "30", "--seed", "1")
+    want = call("generate", path, "--prime", "the rain\n", "-n", "30", "--seed", "1")
+    assert want.code == 0
+    for reads in (b"the rain\n", b"the rain\r\n", b"\xef\xbb\xbfthe rain\n"):
+        assert call(*words, reads=reads) == want
+    refused(call(*words), code="empty]", word="--prime")
+    refused(call(*words, reads=b"the\n\nr\xe4in"), code="encoding]", word="byte 6 (line 3) of standard input")
+    refused(call(*words, reads="the".encode("utf-16")), code="encoding]", word="UTF-16")
+    refused(call(*words, reads="the Ω".encode()), code="unknown_symbol]", word="character 4")
+    refused(call(*words[:2], "--prime", os.fsdecode(b"the \xe4")), code="encoding]", word="byte 4")
+    assert call(*words[:2], "-n", "5", "--prime=-", reads=b"-").code == 2  # a model without that symbol
+
+
+def test_a_tune_comes_through_standard_input(place, tmp_path):
+    pytest.importorskip("mido")
+    path, data = place / "midi.model", (place / "0.mid").read_bytes()
+    for prime, reads in ((place / "0.mid", b""), ("-", data)):
+        out = tmp_path / f"{len(reads)}.mid"
+        assert call("generate", path, "-p", prime, "-n", "9", "--seed", "1", "-o", out, reads=reads).code == 0
+    assert out.read_bytes() == (tmp_path / "0.mid").read_bytes()
+    refused(call("generate", path, "-p", "-", "-o", tmp_path / "no.mid", reads=data[:-4]), code="midi]")
+
+
 def test_a_file_gets_exactly_the_text(place, tmp_path):
     path, out = place / "characters.model", tmp_path / "out.txt"
     out.write_text("old and longer than what follows" * 90)

@@ -172,3 +172,30 @@ def test_a_full_disk_is_one_line(model):
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == "ostinato: [file] the operating system refused: No space left on device."
     assert "Traceback" not in done.stderr
+
+
+def test_the_optimiser_is_an_option_and_part_of_the_run(csv, tmp_path):
+    words = ("fit", "forecast", csv, *TINY, "--out", tmp_path / "m", "-q", "--checkpoint", tmp_path / "run")
+    assert call(*words, "--optimizer", "hessian_free").code == 0
+    other = call(*words, "--optimizer", "lbfgs")
+    assert other.code == 2
+    assert "optimizer was 'hessian_free', now 'lbfgs'" in other.err
+    refused = call(*words[:-2], "--optimizer", "lbfgs", "--schedule", "cosine")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "schedule" in refused.err
+    assert "newton" in call(*words[:-2], "--optimizer", "newton").err
+
+
+def test_a_learning_rate_is_found_and_nothing_else_is_written(csv, tmp_path):
+    words = ("fit", "forecast", csv, *TINY, "--out", tmp_path / "m")
+    done = call(*words, "--find-learning-rate", tmp_path / "rate.png")
+    assert (done.code, done.err) == (0, "")
+    name, value = done.out.split()
+    assert name == "--learning-rate"
+    assert 1e-6 < float(value) < 0.2
+    assert call(*words, name, value, "-q").code == 0
+    assert (tmp_path / "rate.png").read_bytes().startswith(b"\x89PNG")
+    for wrong in ("rate.txt", "no/rate.png"):
+        assert call(*words, "--find-learning-rate", tmp_path / wrong).code == 2
+    done = call(*words, "--find-learning-rate", tmp_path / "lbfgs.png", "--optimizer", "lbfgs")
+    assert (done.code, done.err.count("\n"), (tmp_path / "lbfgs.png").exists()) == (2, 1, False)

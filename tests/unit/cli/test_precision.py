@@ -3,8 +3,12 @@ import re
 import numpy as np
 import pytest
 from tests.unit.cli.call import call
+from tests.unit.runtime.generators import VOCABULARIES, generator
 
 from ostinato.runtime import load, native, precision_cost
+from ostinato.runtime.bundle import save
+from ostinato.runtime.decode import Sampling
+from ostinato.runtime.generator_file import to_bundle
 
 needs_bf16 = pytest.mark.skipif(native.without_bf16() is not None, reason=str(native.without_bf16()))
 
@@ -20,6 +24,24 @@ def test_predict_prints_what_bf16_costs(model, csv):
         largest, rms = map(float, re.findall(r" (\d\S*?),? ", done.err.partition("to float32")[2])[:2])
         assert 0.0 < rms <= largest < 0.1
     assert call("predict", model, csv, "--precision", "float32").err == ""
+
+
+@needs_bf16
+def test_generate_prints_what_bf16_costs(tmp_path):
+    path = tmp_path / "m"
+    save(path, to_bundle(generator(VOCABULARIES["characters"]), version="0.1.0"))
+    words = ("generate", path, "--prime", "the ", "-n", "300", "--seed", "1", "--precision", "bf16")
+    done = call(*words)
+    rough = load(path, precision="bf16")
+    text = rough.generate("the ", length=300, sampling=Sampling(seed=1))
+    assert (done.code, done.out) == (0, text + "\n")
+    cost = precision_cost(rough, text)
+    assert 0.0 < cost.root_mean_square <= cost.largest < 1.0
+    assert done.err == f"ostinato: bf16, nats of each symbol: {cost}\n"
+    for more in (("--beam", "2"), ("--out", tmp_path / "out.txt")):
+        assert call(*words, *more).err.startswith("ostinato: bf16, nats of each symbol: largest")
+    assert (tmp_path / "out.txt").read_text() == text
+    assert call(*words[:-2]).err == ""
 
 
 @needs_bf16

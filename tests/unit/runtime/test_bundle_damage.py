@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.attacks.make_attacks import ATTACKS, manifest, model
-from tests.unit.runtime.bundle_samples import bundle, small
+from tests.attacks.build import manifest, model
+from tests.attacks.make_attacks import ATTACKS
+from tests.unit.runtime.bundle_samples import small
 
 from ostinato.cells import CELLS
 from ostinato.errors import ModelFileError
@@ -272,37 +273,6 @@ def test_refusing_only_reads_the_one_file(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(make()[1])
         names.append(str(tmp_path / name))
     _python(AUDIT, "refused", *names)
-
-
-MEMORY = """
-import resource, sys
-import ostinato.runtime
-from ostinato.errors import ModelFileError
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-for path in sys.argv[1:]:
-    before = peak()
-    try:
-        ostinato.runtime.load(path)
-    except ModelFileError:
-        pass
-    import os
-    assert peak() - before <= 2 * os.path.getsize(path) + 16_000_000, (path, peak() - before)
-"""
-
-
-def test_peak_memory(tmp_path: Path) -> None:
-    """The process's own peak, in the order of the attacks' size, so that none hides behind a larger one."""
-    files = {name: make()[1] for name, make in ATTACKS.items()}
-    names = sorted(files, key=lambda name: len(files[name]))
-    for name in names:
-        (tmp_path / name).write_bytes(files[name])
-    save(tmp_path / "large", bundle([Recurrent(CELLS["lstm"](1000))], (None, 1000)))
-    size = (tmp_path / "large").stat().st_size
-    assert size > 30_000_000
-    _python(MEMORY, *(str(tmp_path / name) for name in names), str(tmp_path / "large"))
 
 
 LIMITED = """

@@ -150,7 +150,7 @@ def test_snapshots_are_of_one_model_and_precision():
 
 
 def test_a_snapshot_that_lies_is_refused():
-    network_ = of_numbers()._stepping.network
+    network_ = of_numbers().stepping.network
     good = list(network_.starts)
     for arrays in (good[:-1], [*good[:-1], good[-1][:2]], [a.astype(np.float64) for a in good]):
         with pytest.raises(SnapshotError, match="states"):

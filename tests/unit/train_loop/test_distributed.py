@@ -62,7 +62,24 @@ def test_two_processes_do_what_one_does(tmp_path):
     for name, values in history.items():
         np.testing.assert_allclose(first["history"][name], values, rtol=1e-5)
 
+    (tmp_path / "alone").mkdir()
+    model, history = together.keras(tmp_path / "alone")
+    ours = np.concatenate([w.reshape(-1) for w in model.get_weights()])
+    both = [np.load(tmp_path / f"keras-{rank}.npy") for rank in (0, 1)]
+    assert both[0].tobytes() == both[1].tobytes()
+    np.testing.assert_allclose(both[0], ours, rtol=0, atol=2e-6)
+    for name in ("1.safetensors", "3.safetensors", "log.csv"):
+        assert (tmp_path / name).exists()
+    assert (tmp_path / "log.csv").read_text().count("\n") == 4
+
     for found in (first["found"], second["found"]):
+        assert found["keras history"].keys() == history.keys()
+        for name, values in found.pop("keras history").items():
+            np.testing.assert_allclose(values, history[name], rtol=1e-5)
+        assert "the same options and the same data" in found["keras seeds"]
+        assert "seed is" in found.pop("keras seeds") or found is first["found"]
+        assert "several processes" in found.pop("keras stateful")
+        assert "train_on_batch must be called in one process" in found.pop("keras batch")
         assert all(found.pop(name) for name in ("again", "crashed", "resumed", "halted", "went on"))
         assert "1 rows, so that a process has an empty share" in found.pop("empty")
         assert "the same options and the same data" in found["differ"]

@@ -12,8 +12,23 @@ import numpy as np
 import torch
 from tests.unit.train_loop.long import OBJECTIVE, sequences, tagger
 
+from ostinato import Sequential
 from ostinato.errors import ArgumentError
-from ostinato.train import Adam, Arrays, Batches, Callback, Checkpoint, EarlyStopping, Order, Streams, train
+from ostinato.layers import GRU, Dense, Dropout
+from ostinato.train import (
+    Adam,
+    Arrays,
+    Batches,
+    Callback,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    ModelCheckpoint,
+    Order,
+    ReduceLROnPlateau,
+    Streams,
+    train,
+)
 from ostinato.train.distributed import team
 
 EPOCHS = range(3)
@@ -55,6 +70,39 @@ def fit(together, *, run=None, callbacks=(), batch_size=3):
         callbacks=[EarlyStopping(patience=5), *callbacks],
     )  # fmt: skip
     return np.concatenate([w.reshape(-1) for w in stack.get_weights()]), history.history
+
+
+def keras(folder, *, seed=5, stateful=False):
+    """Weights, history and predictions of the Keras face: dropout, a mask, validation, and a file after each epoch."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(14, 8, 2)).astype(np.float32), rng.normal(size=(14, 8, 1)).astype(np.float32)
+    shape = {"batch_input_shape": (4, 8, 2), "stateful": True} if stateful else {"input_shape": (None, 2)}
+    layers = [GRU(5, return_sequences=True, **shape), Dropout(0.2), Dense(1)]
+    model = Sequential(layers, seed=seed)
+    model.compile(Adam(0.01), "mse", metrics=["mae"])
+    saved = ModelCheckpoint(folder / "{epoch}.safetensors")
+    logged = CSVLogger(folder / "log.csv")
+    history = model.fit(x[:12], y[:12], batch_size=4, epochs=3, verbose=0, validation_data=(x[12:], y[12:]),
+                        bptt=0 if stateful else 3,
+                        callbacks=[saved, logged, ReduceLROnPlateau("loss", patience=1, min_delta=9.0)],
+                        checkpoint=folder / "run", every=0.0, shuffle=not stateful)  # fmt: skip
+    return model, history.history
+
+
+def keras_too(folder, together, found):
+    """What the Keras face does among several processes."""
+    model, history = keras(folder)
+    found["keras history"] = history
+    np.save(folder / f"keras-{together.rank}.npy", np.concatenate([w.reshape(-1) for w in model.get_weights()]))
+    for name, deed in (
+        ("keras seeds", lambda: keras(folder, seed=together.rank)),
+        ("keras stateful", lambda: keras(folder, stateful=True)),
+        ("keras batch", lambda: model.train_on_batch(np.zeros((2, 8, 2)), np.zeros((2, 8, 1)))),
+    ):
+        try:
+            deed()
+        except ArgumentError as error:
+            found[name] = words(error)
 
 
 def words(error):
@@ -110,6 +158,7 @@ def main(folder):
         Checkpoint(folder / "file", {}, team=together)
     except OSError as error:
         found["unwritable"] = words(error)
+    keras_too(folder, together, found)
     np.save(folder / f"{together.rank}.npy", weights)
     (folder / f"{together.rank}.json").write_text(json.dumps({"history": history, "found": found}))
 

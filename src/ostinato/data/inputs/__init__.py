@@ -2,7 +2,7 @@
 
 from ostinato.data.inputs.files import Paths, list_files
 from ostinato.data.inputs.midi import Note, Tune, from_roll, read_tune, roll, tidy, write_tune
-from ostinato.data.inputs.text import Items, Texts, read_texts
+from ostinato.data.inputs.text import Items, Texts, decode_strictly, one_line_end, read_texts
 
 __all__ = [
     "Items",
@@ -10,8 +10,10 @@ __all__ = [
     "Paths",
     "Texts",
     "Tune",
+    "decode_strictly",
     "from_roll",
     "list_files",
+    "one_line_end",
     "read_texts",
     "read_tune",
     "roll",

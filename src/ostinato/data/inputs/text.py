@@ -72,7 +72,7 @@ def read_texts(
         )
     files = list_files(source, endings=(".txt",))
     pairs = [_read(path, errors=errors) for path in files]
-    texts = [text if newlines else text.replace("\r\n", "\n").replace("\r", "\n") for text, _ in pairs]
+    texts = [text if newlines else one_line_end(text) for text, _ in pairs]
     replaced = sum(count for _, count in pairs)
     if items == "lines":
         lines = [line for text in texts for line in text.removesuffix("\n").split("\n")]
@@ -96,30 +96,57 @@ def read_texts(
 
 def _read(path: Path, *, errors: Literal["strict", "replace"]) -> tuple[str, int]:
     data = read_bytes(path)
-    wide = next((name for mark, name in _WIDE.items() if data.startswith(mark)), None)
-    if wide:
-        raise DataError(
-            "the file must be UTF-8 text",
-            got=f"the byte order mark of {wide}",
-            fix="Save it as UTF-8.",
-            where=f"byte 0 (line 1) of {path}",
-            code="encoding",
-        )
+    if errors == "strict":
+        fix = 'Save it as UTF-8 (older programs write Latin-1 or Windows-1252), or pass errors="replace".'
+        return decode_strictly(data, what="the file", where=str(path), fix=fix), 0
+    _refuse_wide(data, what="the file", where=str(path))
+    body = data.removeprefix(_BOM)
+    text = body.decode("utf-8", errors="replace")
+    return text, text.count("\ufffd") - body.count("\ufffd".encode())
+
+
+def one_line_end(text: str) -> str:
+    r"""Every `\r\n` and `\r` as `\n`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def decode_strictly(data: bytes, *, what: str, where: str, fix: str) -> str:
+    """The text that UTF-8 bytes hold; a byte order mark is dropped.
+
+    Args:
+        data: The bytes.
+        what: What they are, for the error: "the file".
+        where: Its name.
+        fix: What to do about other bytes.
+
+    Raises:
+        DataError: `encoding`, with the byte and the line.
+    """
+    _refuse_wide(data, what=what, where=where)
     skip = len(_BOM) if data.startswith(_BOM) else 0
     body = data[skip:]
     try:
-        return body.decode("utf-8"), 0
+        return body.decode("utf-8")
     except UnicodeDecodeError as error:
         text = body.decode("utf-8", errors="replace")
-        count = text.count("\ufffd") - body.count("\ufffd".encode())
-        if errors == "replace":
-            return text, count
         before = body[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         raise DataError(
-            "the file must be UTF-8 text",
+            f"{what} must be UTF-8 text",
             got=f"the byte 0x{body[error.start]:02x}",
-            fix='Save it as UTF-8 (older programs write Latin-1 or Windows-1252), or pass errors="replace".',
-            where=f"byte {error.start + skip} (line {before.count(bytes([10])) + 1}) of {path}",
-            count=count,
+            fix=fix,
+            where=f"byte {error.start + skip} (line {before.count(bytes([10])) + 1}) of {where}",
+            count=text.count("\ufffd") - body.count("\ufffd".encode()),
             code="encoding",
         ) from None
+
+
+def _refuse_wide(data: bytes, *, what: str, where: str) -> None:
+    wide = next((name for mark, name in _WIDE.items() if data.startswith(mark)), None)
+    if wide:
+        raise DataError(
+            f"{what} must be UTF-8 text",
+            got=f"the byte order mark of {wide}",
+            fix="Save it as UTF-8.",
+            where=f"byte 0 (line 1) of {where}",
+            code="encoding",
+        )

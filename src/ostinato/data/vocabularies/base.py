@@ -96,6 +96,11 @@ class Vocabulary(ABC):
     def decode(self, ids: ArrayLike) -> Any:
         """The text or tune that ids `[n]` stand for; start and end stand for nothing."""
 
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Setting]:
+        """What `store` keeps beside tensors."""
+
     @abstractmethod
     def store(self) -> Stored:
         """The vocabulary as data; `restore` rebuilds it."""
@@ -174,9 +179,9 @@ def restore(cls: type[Vocabulary], settings: Mapping[str, Any], tensors: Mapping
         raise
     except (OstinatoError, ValueError, TypeError, KeyError) as error:
         raise _refuse("a stored vocabulary must be complete and valid", ascii(str(error)[:200])) from None
-    again = made.store()
-    if again.settings != settings or any(type(v) is not type(settings[k]) for k, v in again.settings.items()):
-        raise _refuse(f"the settings of a vocabulary must be {sorted(again.settings)}", str(sorted(settings))[:200])
+    again = made.settings
+    if again != settings or any(type(v) is not type(settings[k]) for k, v in again.items()):
+        raise _refuse(f"the settings of a vocabulary must be {sorted(again)}", ascii(sorted(settings))[:200])
     return made
 
 

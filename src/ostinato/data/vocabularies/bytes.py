@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from ostinato.data.vocabularies._text import TextVocabulary, utf8
-from ostinato.data.vocabularies.base import Ids, Stored
+from ostinato.data.vocabularies.base import Ids, Setting, Stored
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,14 @@ class Bytes(TextVocabulary):
         """One id for each byte `[n]`, whether they are a text or half of a character."""
         return np.frombuffer(data, dtype=np.uint8).astype(np.int32) + np.int32(len(self.specials))
 
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What `store` keeps beside tensors."""
+        return {"items": self.items}
+
     def store(self) -> Stored:
         """Settings alone."""
-        return Stored({"items": self.items}, {})
+        return Stored(self.settings, {})
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:

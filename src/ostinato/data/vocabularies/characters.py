@@ -19,7 +19,7 @@ from ostinato.data.vocabularies._text import (
     unknown_symbols,
     utf8,
 )
-from ostinato.data.vocabularies.base import Ids, Stored, stored_ints
+from ostinato.data.vocabularies.base import Ids, Setting, Stored, stored_ints
 from ostinato.errors import ArgumentError, DataError
 
 
@@ -114,9 +114,14 @@ class Characters(TextVocabulary):
             ids[strange] = self.unknown_id
         return ids.astype(np.int32)
 
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What `store` keeps beside tensors."""
+        return {"unknown": self.unknown, "items": self.items}
+
     def store(self) -> Stored:
         """Settings, and the code points as a tensor."""
-        return Stored({"unknown": self.unknown, "items": self.items}, {"codes": self._codes})
+        return Stored(self.settings, {"codes": self._codes})
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median_low
 from typing import Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ostinato.data.inputs.midi import TEMPO, VELOCITY, Note, Tune, read_tune, write_tune
 from ostinato.data.vocabularies._text import check_least
-from ostinato.data.vocabularies.base import Ids, Stored, Vocabulary
+from ostinato.data.vocabularies.base import Ids, Setting, Stored, Vocabulary
 from ostinato.errors import ArgumentError, DataError
 
 _PITCHES = 128
@@ -72,7 +71,7 @@ class Midi(Vocabulary):
         tempos = [_tune(source, steps_per_beat).tempo for source in sources]
         if not tempos:
             raise DataError("there must be tunes to learn from", got="none", fix="Give MIDI files.", code="empty")
-        return cls(steps_per_beat, longest, velocities, median_low(tempos), items=items)
+        return cls(steps_per_beat, longest, velocities, sorted(tempos)[(len(tempos) - 1) // 2], items=items)
 
     @property
     def size(self) -> int:
@@ -149,18 +148,20 @@ class Midi(Vocabulary):
             end(pitch)
         return Tune.of(notes, steps_per_beat=self.steps_per_beat, tempo=self.tempo)
 
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What `store` keeps beside tensors."""
+        return {
+            "steps_per_beat": self.steps_per_beat,
+            "longest": self.longest,
+            "velocities": self.velocities,
+            "tempo": self.tempo,
+            "items": self.items,
+        }
+
     def store(self) -> Stored:
         """Settings alone."""
-        return Stored(
-            {
-                "steps_per_beat": self.steps_per_beat,
-                "longest": self.longest,
-                "velocities": self.velocities,
-                "tempo": self.tempo,
-                "items": self.items,
-            },
-            {},
-        )
+        return Stored(self.settings, {})
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 
 from ostinato._optional import require
 from ostinato.data.vocabularies._text import TextVocabulary, check_least, utf8
-from ostinato.data.vocabularies.base import Ids, Stored, stored_ints
+from ostinato.data.vocabularies.base import Ids, Setting, Stored, stored_ints
 from ostinato.errors import ArgumentError, DataError
 
 _CHUNK = re.compile(r" ?\w{1,32}| ?[^\w\s]{1,16}|\s{1,32}(?!\S)|\s")
@@ -75,6 +74,8 @@ class Subwords(TextVocabulary):
         """
         check_least("size", size, 256)
         check_least("least", least, 1)
+        import json
+
         package = require("tokenizers", purpose="to learn sub-words")
         model = package.Tokenizer(package.models.BPE())
         model.pre_tokenizer = package.pre_tokenizers.WhitespaceSplit()
@@ -161,9 +162,14 @@ class Subwords(TextVocabulary):
             ids = joined
         return ids
 
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What `store` keeps beside tensors."""
+        return {"items": self.items}
+
     def store(self) -> Stored:
         """Settings, and the merges as a tensor `[merges, 2]`."""
-        return Stored({"items": self.items}, {"merges": np.array(self.merges, dtype=np.int64).reshape(-1, 2)})
+        return Stored(self.settings, {"merges": np.array(self.merges, dtype=np.int64).reshape(-1, 2)})
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:

@@ -18,7 +18,7 @@ from ostinato.data.vocabularies._text import (
     unknown_symbols,
     utf8,
 )
-from ostinato.data.vocabularies.base import Ids, Stored, stored_ints
+from ostinato.data.vocabularies.base import Ids, Setting, Stored, stored_ints
 from ostinato.errors import ArgumentError, DataError
 
 _TOKEN = re.compile(r" ?\w+| ?[^\w\s]|\s")
@@ -147,11 +147,16 @@ class Words(TextVocabulary):
         ends = not tokens or not (tokens[-1] == " " or tokens[-1][-1].isalnum() or tokens[-1][-1] == "_")
         return len(text) if ends else len(text) - len(tokens[-1])
 
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What `store` keeps beside tensors."""
+        return {"unknown": self.unknown, "items": self.items}
+
     def store(self) -> Stored:
         """Settings, and the symbols as their joined bytes and the length of each."""
         data = np.frombuffer(b"".join(self.symbols_utf8), dtype=np.uint8)
         lengths = np.array([len(symbol) for symbol in self.symbols_utf8], dtype=np.int64)
-        return Stored({"unknown": self.unknown, "items": self.items}, {"symbols": data, "lengths": lengths})
+        return Stored(self.settings, {"symbols": data, "lengths": lengths})
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:
@@ -159,6 +164,6 @@ class Words(TextVocabulary):
         data, lengths = stored.tensors["symbols"], stored_ints(stored, "lengths")
         if data.dtype != np.uint8 or int(lengths.sum()) != data.size:
             raise ValueError("the lengths of the symbols do not add up to their bytes")
-        whole, ends = data.tobytes(), np.cumsum(lengths).tolist()
-        symbols = tuple(whole[end - n : end].decode() for end, n in zip(ends, lengths.tolist(), strict=True))
+        whole, ends = np.ascontiguousarray(data).data, np.cumsum(lengths).tolist()
+        symbols = tuple(str(whole[end - n : end], "utf-8") for end, n in zip(ends, lengths.tolist(), strict=True))
         return cls(symbols, stored.settings["unknown"], items=bool(stored.settings["items"]))  # type: ignore[arg-type]

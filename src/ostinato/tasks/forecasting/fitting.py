@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +20,12 @@ from ostinato.metrics.conformal import widening
 from ostinato.runtime.forecaster import Forecaster, quantile_grid
 from ostinato.runtime.histories import Known, Reading
 from ostinato.tasks.forecasting.plan import Plan
-from ostinato.tasks.networks import Trained, n_members, train_member
+from ostinato.tasks.networks import Trained, n_members, new_member, train_member
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
 from ostinato.train.health import Health, gradient_health
 from ostinato.train.loop import Objective
+from ostinato.train.range_test import RangeTest, lr_find
 from ostinato.train.resume import Checkpoint
 from ostinato.train.windows import WindowSamples
 
@@ -52,17 +54,27 @@ class ForecastFit:
     parts: tuple[Part, ...]
     level: tuple[float, ...]
     training: Training
-    verbose: int
+    verbose: int = 0
     run: Checkpoint | None = None
 
     def ensemble(self, stop: Sequence[int], *, label: str) -> tuple[Trained, ...]:
         """Train on each series' steps before `stop`, of which the last `plan.valid` decide when to stop."""
-        reach, valid = self.plan.framing.reach, self.plan.valid
-        spans = [range(reach, n - valid) for n in stop]
-        samples = self.samples([n - valid for n in stop], spans)
+        valid, samples = self.plan.valid, self.learned(stop)
         held = self.samples(stop, [range(n - valid, n) for n in stop], unit_stop=[n - valid for n in stop])
         count = n_members(self.training, len(samples))
         return tuple(self._train(samples, held, number=k, label=f"{label} {k + 1}/{count}") for k in range(count))
+
+    def learned(self, stop: Sequence[int]) -> WindowSamples:
+        """The training windows of each series' steps before `stop`."""
+        reach, valid = self.plan.framing.reach, self.plan.valid
+        return self.samples([n - valid for n in stop], [range(reach, n - valid) for n in stop])
+
+    def range_test(self, stop: Sequence[int], **limits: Any) -> RangeTest:
+        """Look for the learning rate of the first network."""
+        shape = (self.plan.framing.length, 1)
+        member = new_member(self.parts, shape, self.learned(stop), training=self.training, number=0)
+        to, optimizer = member.to, self.training.optimiser(1)
+        return lr_find(member.stack, to.feed, objective=self.objective(), optimizer=optimizer, sweep=to.sweep, **limits)
 
     def calibrate(self, stop: Sequence[int], trained: Sequence[Trained], reading: Reading) -> tuple[Floats, str]:
         """How much intervals must widen to hold their share, and on what that is based.
@@ -166,17 +178,21 @@ class ForecastFit:
             [framing.spread(framing.into(one.values[:n])) for one, n in zip(self.panel.series, stop, strict=True)]
         )
 
-    def _train(self, samples: WindowSamples, valid: WindowSamples, *, number: int, label: str) -> Trained:
+    def objective(self) -> Objective:
+        """The mean quantile loss of windows."""
         quantile = Quantile(quantile_grid(self.level))
 
         def loss(y: Tensor, batch: Batch, mask: Tensor | None) -> tuple[Tensor, float]:
             return quantile(y, batch.target, batch.weight).mean(), float(len(y))
 
+        return Objective(loss)
+
+    def _train(self, samples: WindowSamples, valid: WindowSamples, *, number: int, label: str) -> Trained:
         return train_member(
             self.parts,
             (self.plan.framing.length, 1),
             samples,
-            objective=Objective(loss),
+            objective=self.objective(),
             training=self.training,
             number=number,
             valid=valid,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from ostinato.tasks.networks import Trained, train_stack
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
 from ostinato.train.loop import Objective
+from ostinato.train.range_test import RangeTest, lr_find
 from ostinato.train.resume import Checkpoint
 from ostinato.train.streams import Streams
 from ostinato.train.truncated import course
@@ -108,3 +109,13 @@ def fit_network(
     )
     symbols = sum(len(x) for x in train_on.inputs)
     return Fitted(parts, trained, time.monotonic() - began, symbols)
+
+
+def range_test(
+    cells: Sequence[Cell], network: Network, size: int, feed: Streams, *, training: Training, **limits: Any
+) -> RangeTest:
+    """Look for the learning rate of the network."""
+    stack = network.stack(network.parts(cells, size), seed=training.seed)
+    to = course(stack, feed, None, bptt=training.bptt, memory=training.memory)
+    optimizer = training.optimiser(1)
+    return lr_find(stack, to.feed, objective=Objective(cross_entropy), optimizer=optimizer, sweep=to.sweep, **limits)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, TypedDict, Unpack
+from typing import Any, ClassVar, Protocol, Self, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from torch import Tensor
 from ostinato.errors import ArgumentError
 from ostinato.train.flat import Flat
 from ostinato.train.schedules.base import Schedule
+
+_REMEMBERED = {"accumulate", "iterations", "pending", "schedule", "shown", "slots"}
+"""Attributes that are no arguments."""
 
 
 class Averages(TypedDict, total=False):
@@ -103,6 +107,17 @@ class Optimizer(ABC):
     @lr.setter
     def lr(self, value: float) -> None:
         self.learning_rate = value
+
+    def fresh_copy(self) -> Self:
+        """An optimiser of the same settings that remembers nothing."""
+        made = copy.copy(self)
+        made.forget()
+        return made
+
+    def __repr__(self) -> str:
+        own = {name: value for name, value in vars(self).items() if name[0] != "_" and name not in _REMEMBERED}
+        given = {"learning_rate": self.schedule or self.learning_rate, **own}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
     @abstractmethod
     def fresh(self, flat: Flat) -> tuple[Tensor, ...]:

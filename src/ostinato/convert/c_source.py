@@ -1,0 +1,118 @@
+"""A network as C source: its weights as arrays, and a function that hands them to the step machine's C library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from ostinato.errors import ArgumentError, ConversionError
+from ostinato.maps.activation import Activation
+from ostinato.maps.base import Array, Part, Weights
+from ostinato.maps.dense import Dense
+from ostinato.maps.embedding import Embedding
+from ostinato.maps.layer_norm import LayerNorm
+from ostinato.maps.time_distributed import TimeDistributed
+from ostinato.maps.unembedding import Unembedding
+from ostinato.runtime import Network, native
+from ostinato.runtime.compiled_steps import why_not
+from ostinato.scans.recurrent import Recurrent
+
+_CELLS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU", "GRU_RESET_AFTER")
+
+
+def c_source(network: Network, *, name: str = "model") -> str:
+    """A header for C or C++ with `NAME_stack(isa)`, `NAME_INPUTS` and `NAME_SYMBOLS`; every number is exact.
+
+    It needs `ostinato/machine.h` and the static library (`cmake -DOSTINATO_LIBRARY=ON native`); see
+    `native/examples/stream.c`. A machine of it gives the bits of `network.stream()` on the same instruction set.
+
+    Args:
+        network: As `load` gives it.
+        name: What its names in C begin with.
+
+    Raises:
+        ConversionError: A layer is none of the step machine's, or the network is in bf16.
+        ArgumentError: It cannot run step by step at all, or `name` is no name in C.
+        KernelError: This installation has no compiled kernels.
+    """
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) is None:
+        raise ArgumentError("name must be a name in C", got=f"{name!r:.80}", fix='Pass, say, "model".')
+    native.module()
+    step = network.stepping.network
+    reason = why_not(step) if network.precision == "float32" else f"a network in {network.precision}"
+    if reason is not None:
+        raise ConversionError(
+            "a network in C must be of the step machine's layers in float32", got=reason, fix="Run it from Python."
+        )
+    arrays: list[str] = []
+    layers = [
+        line
+        for number, (part, w) in enumerate(zip(step.machine.parts, step.machine.weights, strict=True))
+        for line in _layer(part, w, f"{name}_{number}", arrays)
+    ]
+    width = step.machine.weights[0]["table"].shape[1] if step.reading.symbols else step.reading.width
+    upper = name.upper()
+    return "\n".join(
+        [
+            "/* Written by ostinato; the numbers are exact. */",
+            "#pragma once",
+            "#include <ostinato/machine.h>",
+            "",
+            f"#define {upper}_INPUTS {width}",
+            f"#define {upper}_SYMBOLS {step.reading.symbols}",
+            "",
+            *arrays,
+            "/* The network's layers; NULL if there is no memory, or no such instruction set (NULL: the best one). */",
+            f"static inline ostinato_stack* {name}_stack(const char* isa) {{",
+            f"    ostinato_stack* const stack = ostinato_stack_new(isa, {upper}_INPUTS, {upper}_SYMBOLS);",
+            "    if (!stack) return NULL;",
+            "    int wrong = 0;",
+            *(f"    wrong |= {line};" for line in layers),
+            "    if (!wrong) return stack;",
+            "    ostinato_stack_free(stack);",
+            "    return NULL;",
+            "}",
+            "",
+        ]
+    )
+
+
+def _layer(part: Part, w: Weights, name: str, arrays: list[str]) -> Iterator[str]:
+    """Calls that add a layer; its numbers go to `arrays`."""
+
+    def array(key: str, value: Array | None) -> str:
+        if value is None:
+            return "NULL"
+        arrays.append(_array(f"{name}_{key}", value))
+        return f"{name}_{key}"
+
+    if isinstance(part, TimeDistributed):
+        yield from _layer(part.inner, w, name, arrays)
+    elif isinstance(part, Recurrent):
+        number = native.key(part.cell)
+        assert isinstance(number, int)
+        keys = ["W", "U", "b", "b_rec", "start_h", "start_c"]
+        given = ", ".join(array(key, w.get(key)) for key in keys)
+        yield f"ostinato_recurrent(stack, OSTINATO_{_CELLS[number]}, {part.cell.units}, {given})"
+    elif isinstance(part, Embedding):
+        yield f"ostinato_embedding(stack, {array('table', w['table'])})"
+    elif isinstance(part, (Dense, Unembedding)):
+        main = w["W"] if isinstance(part, Dense) else w["table"].T
+        yield f"ostinato_dense(stack, {part.units}, {array('W', main)}, {array('b', w.get('b'))})"
+        if isinstance(part, Dense) and part.activation != "linear":
+            yield f"ostinato_activation(stack, OSTINATO_{part.activation.upper()})"
+    elif isinstance(part, Activation):
+        yield f"ostinato_activation(stack, OSTINATO_{part.activation.upper()})"
+    elif isinstance(part, LayerNorm):
+        numbers = f"{array('gamma', w['gamma'])}, {array('beta', w['beta'])}, {float(np.float32(part.epsilon)).hex()}f"
+        yield f"ostinato_layer_norm(stack, {numbers})"
+
+
+def _array(name: str, value: Array) -> str:
+    """A definition, six numbers a line, in hexadecimal."""
+    numbers = [f"{float(x).hex()}f" for x in np.ravel(np.ascontiguousarray(value, np.float32)).tolist()]
+    lines = [", ".join(numbers[i : i + 6]) for i in range(0, len(numbers), 6)]
+    shape = ", ".join(map(str, value.shape))
+    return f"static const float {name}[] = {{  /* [{shape}] */\n    " + ",\n    ".join(lines) + "};\n"

@@ -1,0 +1,81 @@
+"""How far ONNX Runtime's outputs of a written model are from ostinato's."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ostinato._optional import require
+from ostinato.convert.onnx.network import Carried, X, Y
+from ostinato.errors import ConversionError
+
+Array = np.ndarray[Any, Any]
+
+TOLERANCE = 1e-5
+"""Largest difference of a model that counts as the same, for outputs up to 1; for larger ones in proportion."""
+
+
+def installed() -> bool:
+    """Whether ONNX Runtime is there."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+class Running:
+    """A written model in ONNX Runtime.
+
+    Args:
+        model: The `onnx.ModelProto`.
+    """
+
+    def __init__(self, model: Any) -> None:
+        ort = require("onnxruntime", purpose="to check ONNX models")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def predict(self, x: Array) -> Array:
+        """The output for whole samples."""
+        (y,) = self._session.run([Y], {X: x})
+        return np.asarray(y)
+
+    def stream(self, x: Array, states: Sequence[Carried]) -> Array:
+        """The outputs of a step model for `x [batch, time, …]`, step by step."""
+        now = {s.before: np.tile(s.start, (len(x), 1)) for s in states}
+        outputs = []
+        for t in range(x.shape[1]):
+            y, *after = self._session.run([Y, *(s.after for s in states)], {X: x[:, t], **now})
+            now = dict(zip((s.before for s in states), after, strict=True))
+            outputs.append(y)
+        return np.stack(outputs, axis=1)
+
+
+def difference(ours: Callable[[Array], Array], theirs: Callable[[Array], Array], samples: Sequence[Array]) -> float:
+    """The largest difference between two models over these inputs, in units of the largest output if that is above 1.
+
+    Raises:
+        ConversionError: It is above `TOLERANCE`, or a number is not finite.
+    """
+    worst = 0.0
+    for x in samples:
+        one, two = ours(x), theirs(x)
+        if one.shape != two.shape:
+            raise _differs(f"outputs of shape {two.shape} instead of {one.shape}")
+        if one.size:
+            size = max(1.0, float(np.abs(one).max()))
+            worst = max(worst, float(np.abs(one - two).max()) / size)
+    if not worst <= TOLERANCE:
+        raise _differs(f"a difference of {worst:.2g}")
+    return worst
+
+
+def _differs(got: str) -> ConversionError:
+    return ConversionError(
+        f"ONNX Runtime must compute the same as ostinato, up to {TOLERANCE:g}",
+        got=got,
+        fix="Use another version of ONNX Runtime (1.18 and later are known to work), or report it with the model.",
+        code="differs",
+    )

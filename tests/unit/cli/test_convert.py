@@ -1,0 +1,150 @@
+"""`ostinato convert`: what it writes, what it says, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from tests.unit.cli.call import call
+
+from ostinato.convert.onnx import compare
+from ostinato.runtime import load
+
+
+def run(path, x):
+    """The output of an ONNX file."""
+    ort = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    (y,) = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    return y
+
+
+def test_a_forecaster_to_onnx(csv, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    path, out = tmp_path / "m.safetensors", tmp_path / "m.onnx"
+    words = ("--horizon", "3", "--units", "4", "--epochs", "1", "--members", "3", "--level", "80,50", "-q")
+    assert call("fit", "forecast", csv, *words, "--out", path).code == 0
+    done = call("convert", path, out)
+    assert done.code == 0, done.err
+    assert "from x to y" in done.out
+    assert "mean of its 3 networks" in done.out
+    assert "anchor" in done.out
+    assert "checked with ONNX Runtime: largest difference" in done.out
+    model = load(path)
+    frame = model.frame(model.known.tails, model.known.spreads)
+    np.testing.assert_allclose(run(out, frame.x), model.answer(frame.x), atol=compare.TOLERANCE)
+    about = json.loads(onnx.load(str(out)).metadata_props[0].value)
+    assert about["quantiles"] == [0.1, 0.25, 0.5, 0.75, 0.9]
+    assert about["units"] == dict(zip(model.known.ids, model.known.spreads.tolist(), strict=True))
+    refused = call("convert", path, tmp_path / "step.onnx", "--step")
+    assert (refused.code, refused.fault) == (2, False)
+    assert not (tmp_path / "step.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("{model}", "{folder}/out.zip"), "must end in"),
+        (("{model}", "{folder}/no/out.onnx"), "folder that exists"),
+        (("{folder}/none", "{folder}/out.onnx"), "readable"),
+        (("{model}", "{folder}/out.onnx", "--sha256", "0" * 64), "SHA-256"),
+    ],
+)
+def test_refused(model, tmp_path, words, said):
+    done = call("convert", *(word.format(model=model, folder=tmp_path) for word in words))
+    assert (done.code, done.out, done.fault) == (2, "", False)
+    assert said in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def sequential(tmp_path_factory):
+    """A small Sequential with a missing bias, and its outputs."""
+    from ostinato import Sequential
+    from ostinato.layers import GRU, LSTM, Dense
+
+    model = Sequential([LSTM(3, return_sequences=True, use_bias=False, input_shape=(None, 2)),
+                        GRU(3, reset_after=True), Dense(2)], seed=1)  # fmt: skip
+    path = tmp_path_factory.mktemp("sequential") / "m.safetensors"
+    model.save(path)
+    x = np.random.default_rng(0).normal(size=(2, 5, 2)).astype(np.float32)
+    return path, x, model.predict(x, verbose=0)
+
+
+@pytest.mark.parametrize("to", ["onnx", "keras", "folder", "torch", "model"])
+def test_there_and_back(sequential, tmp_path, to):
+    pytest.importorskip({"onnx": "onnxruntime", "keras": "h5py"}.get(to, "numpy"))
+    path, x, y = sequential
+    out = tmp_path / {"onnx": "m.onnx", "keras": "m.keras", "folder": "m"}.get(to, "m.safetensors")
+    done = call("convert", path, out, "--to", to)
+    assert done.code == 0, done.err
+    assert done.out.startswith(f"{out}: ")
+    if to == "onnx":
+        np.testing.assert_allclose(run(out, x), y, atol=1e-5)
+        return
+    back = tmp_path / "back.safetensors"
+    done = call("convert", out, back)
+    assert done.code == 0, done.err
+    assert ("the last step" in done.out) == (to == "torch")
+    np.testing.assert_allclose(load(back).predict(x), y, atol=1e-6)
+    if to in ("folder", "model"):
+        assert back.read_bytes() == path.read_bytes()
+
+
+def test_the_folder_is_for_people(sequential, tmp_path):
+    call("convert", sequential[0], tmp_path / "m", "--to", "folder")
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["task"] == "sequential"
+    assert "| lstm | lstm |" in (tmp_path / "m" / "README.md").read_text()
+    assert call("convert", sequential[0], sequential[0], "--to", "folder").code == 2
+
+
+def test_a_step_model(sequential, tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    done = call("convert", sequential[0], tmp_path / "m.onnx", "--step")
+    assert "from x, h_0, c_0, h_1 to y, next_h_0, next_c_0, next_h_1" in done.out
+    assert "largest difference" in done.out
+
+
+def test_weights_for_keras(sequential, tmp_path):
+    h5py = pytest.importorskip("h5py", reason="the extra keras is not installed")
+    done = call("convert", sequential[0], tmp_path / "m.weights.h5")
+    assert done.code == 0, done.err
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        assert set(file["layers"]) == {"lstm", "gru", "dense"}
+    assert "must end in .weights.h5" in call("convert", sequential[0], tmp_path / "m.h5").err
+
+
+def test_a_generator_tells_what_is_left_out(tmp_path):
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    from tests.unit.runtime.generators import VOCABULARIES, generator
+
+    from ostinato.runtime.bundle import save
+    from ostinato.runtime.generator_file import to_bundle
+
+    save(tmp_path / "g", to_bundle(generator(VOCABULARIES["bytes"]), version="0"))
+    assert "the task generate" in call("convert", tmp_path / "g", tmp_path / "m.keras").out
+    assert "resets before" in call("convert", tmp_path / "g", tmp_path / "m.safetensors", "--to", "torch").err
+
+
+def test_several_members_are_one_network_in_onnx_only(csv, tmp_path):
+    path = tmp_path / "m.safetensors"
+    words = ("--horizon", "3", "--units", "4", "--epochs", "1", "--members", "2", "-q")
+    assert call("fit", "forecast", csv, *words, "--out", path).code == 0
+    assert "averaged" in call("convert", path, tmp_path / "m.keras").err
+
+
+def test_options_of_another_format(sequential, tmp_path):
+    assert "only be given for ONNX" in call("convert", sequential[0], tmp_path / "m.keras", "--step").err
+    (tmp_path / "m.keras").write_bytes(b"PK\x03\x04")
+    for words in (("--sha256", "0" * 64), ()):
+        done = call("convert", tmp_path / "m.keras", tmp_path / "m.onnx", *words)
+        assert (done.code, done.fault, done.err.count("\n")) == (2, False, 1)
+
+
+def test_without_the_packages_the_pip_line_is_said(sequential, tmp_path, monkeypatch):
+    import sys
+
+    for package, name in (("onnx", "m.onnx"), ("h5py", "m.keras")):
+        monkeypatch.setitem(sys.modules, package, None)
+        done = call("convert", sequential[0], tmp_path / name)
+        assert (done.code, done.fault) == (2, False)
+        assert "pip install" in done.err
+        assert list(tmp_path.iterdir()) == []

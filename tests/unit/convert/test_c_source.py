@@ -1,0 +1,84 @@
+"""A network in C: the source says the numbers exactly, and a compiled program gives the bits of Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.runtime.networks import network
+
+from ostinato.cells import CELLS
+from ostinato.cells.simple_rnn import SimpleRNN
+from ostinato.convert.c_source import c_source
+from ostinato.errors import ArgumentError, ConversionError
+from ostinato.maps.activation import Activation
+from ostinato.maps.dense import Dense
+from ostinato.maps.dropout import Dropout
+from ostinato.maps.layer_norm import LayerNorm
+from ostinato.maps.time_distributed import TimeDistributed
+from ostinato.runtime import native
+from ostinato.scans.recurrent import Recurrent
+
+NATIVE = Path(__file__).parents[3] / "native"
+compiled = pytest.mark.skipif(native.available() is not None, reason=str(native.available()))
+
+
+def recurrent(cell, units, **options):
+    return Recurrent(CELLS[cell](units), return_sequences=True, **options)
+
+
+def example():
+    return network(
+        [recurrent("lstm", 9, start="learned"), Dense(5, "elu", use_bias=False), recurrent("gru", 4), Dropout(0.1),
+         LayerNorm(), recurrent("gru_reset_after", 6), TimeDistributed(Dense(7)), recurrent("simple_rnn", 5),
+         Recurrent(SimpleRNN(5, activation="relu"), return_sequences=True), Dense(4), Activation("softmax")]
+    )  # fmt: skip
+
+
+@compiled
+def test_numbers_are_exact():
+    model = example()
+    text = c_source(model, name="net")
+    line = next(line for line in text.splitlines() if "net_1_W" in line)
+    body = text[text.index(line) :].split("{", 1)[1].split("}", 1)[0].split("*/", 1)[1]
+    found = [float.fromhex(n.strip().removesuffix("f")) for n in body.split(",")]
+    assert np.array_equal(np.float32(found), np.ravel(model.weights[1]["W"]))
+    assert "#define NET_INPUTS 3" in text
+
+
+@compiled
+def test_what_has_no_c_is_refused():
+    with pytest.raises(ConversionError, match="zoneout"):
+        c_source(network([recurrent("lstm", 3, zoneout=0.2)]))
+    for name in ("1st", "a b", "x;y", ""):
+        with pytest.raises(ArgumentError, match="name in C"):
+            c_source(example(), name=name)
+
+
+@pytest.mark.slow
+@compiled
+@pytest.mark.skipif(not (shutil.which("cc") and shutil.which("c++")), reason="there is no C and C++ compiler")
+@pytest.mark.skipif("sse2" not in native.module().engines() if native.available() is None else True, reason="no SSE2")
+def test_a_c_program_gives_the_bits_of_python(tmp_path, monkeypatch):
+    sources = [
+        NATIVE / f"{name}.cpp" for name in ["machine", "machine_c", "maps", "memory", "phases", "scan", "threads"]
+    ]
+    sources += [NATIVE / "isa" / "baseline.cpp", NATIVE / "isa" / "dispatch.cpp"]
+    flags = ["-O1", "-std=gnu++20", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+    model = example()
+    (tmp_path / "model.h").write_text(c_source(model), "utf-8")
+    include = ["-I", str(tmp_path), "-I", str(NATIVE / "include")]
+    c = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", *include, "-c", str(NATIVE / "examples" / "stream.c")]
+    subprocess.run([*c, "-o", str(tmp_path / "stream.o")], check=True)
+    link = ["c++", *flags, *map(str, sources), str(tmp_path / "stream.o"), "-lpthread", "-ldl", "-o"]
+    subprocess.run([*link, str(tmp_path / "stream")], check=True)
+
+    x = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
+    lines = "\n".join(" ".join(f"{n:.9g}" for n in row) for row in x.tolist())
+    run = subprocess.run([tmp_path / "stream", "sse2"], input=lines, capture_output=True, text=True, check=True)
+    found = np.array([line.split() for line in run.stdout.splitlines()], np.float32)
+    monkeypatch.setenv("OSTINATO_ISA", "sse2")
+    assert np.array_equal(found, example().stream().run(x))
