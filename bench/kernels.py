@@ -5,10 +5,10 @@ JAX and Keras, each with its best switch, in one process, in turns. Outputs (in 
 The floor is the products' arithmetic at the speed of registers alone, on all threads. Rivals other than torch:
 `pip install -r bench/requirements.txt`; one that is missing has an empty column.
 
-    python bench/kernels.py [cell ...] [--rivals torch jax ...] [--draft]
+    python bench/kernels.py [cell ...] [--rivals torch jax ...] [--rows TEXT ...] [--draft]
 
-Rows of whole cells against all rivals are kept in `results/kernels.json` and shown in `README.md`; `--draft` keeps
-nothing.
+`--rows` takes those whose size and kind, as printed, hold one of the texts. Rows of whole cells against all rivals are
+kept in `results/kernels.json` and shown in `README.md`; `--draft` keeps nothing.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", metavar="cell", help=", ".join(NAMES))
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
+    parser.add_argument("--rows", nargs="+", metavar="TEXT", help='only these, such as "H128 train"; keeps nothing')
     parser.add_argument("--draft", action="store_true", help="keep nothing")
     asked = parser.parse_args()
     if unknown := set(asked.cells) - set(NAMES):
@@ -127,9 +128,11 @@ def main() -> None:
     for cell in asked.cells or NAMES:
         for size in GRID:
             for kind in size.kinds:
+                if asked.rows and not any(text in f"{size} {kind}" for text in asked.rows):
+                    continue
                 found.rows.append(measure(Problem(cell, size), kind, sides, peak))
                 print(line(found.rows[-1]), flush=True)
-    if not asked.draft and asked.rivals == list(RIVALS):
+    if not (asked.draft or asked.rows) and asked.rivals == list(RIVALS):
         found = keep(found, HERE / "results" / "kernels.json")
         paste(markdown(found), HERE / "README.md", "kernels")
     print(f"\n{time.perf_counter() - began:.0f} s; geometric means, the rival's time over ours")

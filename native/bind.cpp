@@ -157,12 +157,14 @@ NB_MODULE(_native, m) {
     nb::class_<ostinato::Packed>(m, "Packed")
         .def("__init__",
              [](ostinato::Packed* self, const std::string& engine, int cell, ostinato::index inputs, ostinato::index units,
-                address W, address U, address b, address b_rec, int what, int threads) {
+                address W, address U, address b, address b_rec, int what, int threads, bool by_gate) {
                  new (self) ostinato::Packed(chosen(engine), cell, inputs, units,
                                              {at<const float>(W), at<const float>(U), at<const float>(b),
-                                              at<const float>(b_rec)},
+                                              at<const float>(b_rec), by_gate},
                                              ostinato::Packed::What(what), threads);
-             })
+             },
+             "engine"_a, "cell"_a, "inputs"_a, "units"_a, "W"_a, "U"_a, "b"_a, "b_rec"_a, "what"_a, "threads"_a,
+             "by_gate"_a = false)
         .def_prop_ro("engine", [](const ostinato::Packed& p) { return p.engine.name; });
     nb::class_<ostinato::Run>(m, "Run")
         .def("__init__",
@@ -181,10 +183,10 @@ NB_MODULE(_native, m) {
         .def_ro("slices", &ostinato::Run::slices)
         .def("backward",
              [](ostinato::Run& run, const ostinato::Packed& p, address y, address h, address c, address dx, address W,
-                address U, address b, address b_rec, address h_first, address c_first, int threads) {
+                address U, address b, address b_rec, address h_first, address c_first, int threads, bool by_gate) {
                  const Unlocked unlocked(size(p, run.shape.batch, run.shape.time));
                  run.backward(p, {at<const float>(y), at<const float>(h), at<const float>(c)},
-                              {at(dx), {at(W), at(U), at(b), at(b_rec)}, at(h_first), at(c_first)}, threads);
+                              {at(dx), {at(W), at(U), at(b), at(b_rec), by_gate}, at(h_first), at(c_first)}, threads);
              });
     nb::class_<ostinato::PackedAffine>(m, "Affine")
         .def("__init__",

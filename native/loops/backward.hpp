@@ -7,7 +7,8 @@ struct turned {
     const float* slopes;     // of row 0: [blocks, …, row, …]
     index row_stride, block_stride, blocks;
     const float* weights;    // [out blocks, blocks, terms, W]
-    index terms;
+    index terms;             // W of each sum
+    index units;             // the last block may hold fewer than W
     float* out;
     index ldo;
 };
@@ -28,8 +29,11 @@ struct turn {
             for (int g = 0; g < NG; ++g) sums[m][g][0] = Add ? load(out + m * t.ldo + g * W) : broadcast(0.0f);
         const float* a = t.slopes + r * t.row_stride;
         const float* w = t.weights + o * t.blocks * t.terms * W;
-        for (index j = 0; j < t.blocks; ++j, a += t.block_stride, w += t.terms * W)
-            product<0, 1, 1>(sums, a, t.row_stride, 1, w, t.blocks * t.terms * W, t.terms);
+        const index whole = t.units / W, rest = t.units % W, stride = t.blocks * t.terms * W;
+        for (index j = 0; j < whole; ++j, a += t.block_stride, w += t.terms * W)
+            product<0, 1, 1>(sums, a, t.row_stride, 1, w, stride, t.terms);
+        for (index v = 0; rest && v < t.terms; v += W)
+            product<0, 1, 1>(sums, a + v, t.row_stride, 1, w + v * W, stride, rest);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
@@ -42,6 +46,7 @@ template <class C>
 void slopes(const Work& w, index s, index r0, index r1, index j0, index j1) {
     const Order& o = w.order;
     const Tape& tape = w.tape;
+    const index before = o.reverse ? w.units : -w.units;  // to the dy of the next step to be computed
     for (index r = r0; r < r1; ++r) {
         const index token = o.token(s, r);
         const float* h = tape.a + token * tape.lda + tape.h_at;
@@ -49,7 +54,10 @@ void slopes(const Work& w, index s, index r0, index r1, index j0, index j1) {
         for (index j = j0; j < j1; ++j) {
             const index at = r * tape.ldc + j * W;
             vec slope = load(tape.h_last + at);
-            if (dy) slope += load_part(dy + j * W, w.units - j * W);
+            if (dy) {
+                slope += load_part(dy + j * W, w.units - j * W);
+                __builtin_prefetch(dy + before + j * W);  // rows lie too far apart for the processor to guess
+            }
             vec slope_c = broadcast(0.0f), c = broadcast(0.0f);
             if (C::has_c) {
                 slope_c = load(tape.c_last + at);
@@ -74,8 +82,8 @@ void slopes_of_q(const Work& w, index s, index r0, index r1, index j0, index j1)
     const Tape& tape = w.tape;
     const index row = C::sums * W;
     const float* slopes = tape.g + o.offset[s] * row + C::q_first * W;
-    tiles<turn<false>, 1>::run(turned{slopes, row, o.tokens * row, w.blocks, w.weights.qt, W, tape.c_last, tape.ldc}, r0, r1,
-                               j0, j1);
+    tiles<turn<false>, 1>::run(
+        turned{slopes, row, o.tokens * row, w.blocks, w.weights.qt, W, w.units, tape.c_last, tape.ldc}, r0, r1, j0, j1);
     for (index r = r0; r < r1; ++r) {
         const index token = o.token(s, r);
         const float* h = tape.a + token * tape.lda + tape.h_at;
@@ -96,7 +104,7 @@ template <class C>
 void slopes_of_h(const Work& w, index s, index r0, index r1, index j0, index j1) {
     const index row = C::sums * W;
     tiles<turn<reaches_h<C>>, 1>::run(turned{w.tape.g + w.order.offset[s] * row + C::h_first * W, row, w.order.tokens * row,
-                                             w.blocks, w.weights.ht, C::h_count * W, w.tape.h_last, w.tape.ldc},
+                                             w.blocks, w.weights.ht, C::h_count * W, w.units, w.tape.h_last, w.tape.ldc},
                                       r0, r1, j0, j1);
 }
 

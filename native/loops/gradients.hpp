@@ -70,18 +70,23 @@ void sum_share(const outer& t, index blocks, index part, index parts) {
     }
 }
 
-// [blocks, rows, count, W] to the user's [rows, gates · H], the same share as `outer_share`.
+// [blocks, rows, count, W] to the user's [rows, gates · H] or, by gate, [gates · H, rows]; the same share as `outer_share`.
 template <class C, int First, int Count>
-void unpack_share(float* out, const float* from, index rows, index units, index part, index parts) {
+void unpack_share(float* out, const float* from, index rows, index units, bool by_gate, index part, index parts) {
     using tile = tiles<outer_tile<C, First, Count>, Count>;
     const index blocks = blocks_of(units), ng = tile::blocks_at_once(rows), groups = (blocks + ng - 1) / ng;
     const index total = groups * rows, wide = C::x_count * units;
     for (index at = total * part / parts; at < total * (part + 1) / parts; ++at) {
         const index m = at % rows, first = at / rows * ng;
         for (index j = first; j < less(first + ng, blocks); ++j)
-            for (int v = 0; v < Count; ++v)
-                copy_row(out + m * wide + C::from[First + v] * units + j * W, from + ((j * rows + m) * Count + v) * W,
-                         less(W, units - j * W));
+            for (int v = 0; v < Count; ++v) {
+                const float* slopes = from + ((j * rows + m) * Count + v) * W;
+                const index unit = C::from[First + v] * units + j * W, n = less(W, units - j * W);
+                if (by_gate)
+                    for (index i = 0; i < n; ++i) out[(unit + i) * rows + m] = slopes[i];
+                else
+                    copy_row(out + m * wide + unit, slopes, n);
+            }
     }
 }
 
@@ -115,10 +120,10 @@ void gradients(const Work& w, const Weights<float>& out, float* room, index part
     if (tokens == 0 && part == 0) zero(room, gradient_room<C>(w.inputs, w.units));
     if (tokens == 0 && part > 0) return;
     const index share = tokens ? part : 0, shares = tokens ? parts : 1;
-    unpack_share<C, C::x_first, C::x_count>(out.W, sx, w.inputs, w.units, share, shares);
-    unpack_share<C, C::h_first, C::h_count>(out.U, sh, w.units, w.units, share, shares);
+    unpack_share<C, C::x_first, C::x_count>(out.W, sx, w.inputs, w.units, out.by_gate, share, shares);
+    unpack_share<C, C::h_first, C::h_count>(out.U, sh, w.units, w.units, out.by_gate, share, shares);
     if constexpr (C::two_phases)
-        unpack_share<C, C::q_first, 1>(out.U, sq, w.units, w.units, share, shares);
+        unpack_share<C, C::q_first, 1>(out.U, sq, w.units, w.units, out.by_gate, share, shares);
     for (index j = n * share / shares; j < n * (share + 1) / shares; ++j)
         for (int v = 0; v < C::sums; ++v) {
             const float* from = sb + (j * C::sums + v) * W;

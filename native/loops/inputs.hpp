@@ -14,7 +14,7 @@ void inputs(const Work& w, float* room, index part, index parts) {
     for (index k = o.tokens * part / parts; k < end; k += together) {
         const index n = less(together, end - k);
         tiles<turn<false>, 1>::run(turned{w.tape.g + k * row + C::x_first * W, row, o.tokens * row, w.blocks, w.weights.xt,
-                                          C::x_count * W, room, ldx},
+                                          C::x_count * W, w.units, room, ldx},
                                    0, n, 0, outs);
         for (index i = 0; i < n; ++i) {
             while (k + i >= o.offset[s] + o.active[s]) ++s;

@@ -12,7 +12,40 @@ void pack_rows(float* to, const float* from, index rows, index units, index part
                       term(from + C::from[First + v] * units + j * W, k, rows, wide, units - j * W));
 }
 
-// [rows, gates · H] to [ceil(rows / W), blocks, Count, W, W]: the last axis counts rows.
+// The same from [gates · H, rows], by squares.
+template <class C, int First, int Count>
+void pack_rows_by_gate(float* to, const float* from, index rows, index units, index part, index parts) {
+    const index blocks = blocks_of(units);
+    for (index j = blocks * part / parts; j < blocks * (part + 1) / parts; ++j)
+        for (int v = 0; v < Count; ++v)
+            for (index k = 0; k < rows; k += W) {
+                const index high = less(W, rows - k), across = less(W, units - j * W);
+                const float* corner = from + (C::from[First + v] * units + j * W) * rows + k;
+                float square[W * W] = {};
+                for (index i = 0; i < across; ++i) {
+                    const vec part_of_row = load_part(corner + i * rows, high);
+                    for (int r = 0; r < W; ++r) square[r * W + i] = part_of_row[r];
+                }
+                for (index p = 0; p < terms(high); ++p)
+                    store(to + ((j * terms(rows) + terms(k) + p) * Count + v) * W, term(square, p, high, W, W));
+            }
+}
+
+// [gates · H, rows] to [ceil(rows / W), blocks, Count, W, W]: the last axis counts rows.
+template <class C, int First, int Count>
+void pack_turned_by_gate(float* to, const float* from, index rows, index units, index part, index parts) {
+    const index blocks = blocks_of(units), outs = blocks_of(rows);
+    for (index o = outs * part / parts; o < outs * (part + 1) / parts; ++o)
+        for (index j = 0; j < blocks; ++j)
+            for (int v = 0; v < Count; ++v)
+                for (index k = 0; k < W; ++k) {
+                    const float* row = from + (C::from[First + v] * units + j * W + k) * rows + o * W;
+                    store(to + (((o * blocks + j) * Count + v) * W + k) * W,
+                          j * W + k < units ? load_part(row, rows - o * W) : broadcast(0.0f));
+                }
+}
+
+// The same from [rows, gates · H].
 template <class C, int First, int Count>
 void pack_turned(float* to, const float* from, index rows, index units, index part, index parts) {
     const index blocks = blocks_of(units), outs = blocks_of(rows), wide = C::x_count * units;
@@ -36,14 +69,16 @@ void pack_turned(float* to, const float* from, index rows, index units, index pa
 template <class C>
 void pack(const Panels& to, const Weights<const float>& w, index inputs, index units, index part, index parts) {
     const auto out = [](const float* p) { return const_cast<float*>(p); };
-    if (to.x) pack_rows<C, C::x_first, C::x_count>(out(to.x), w.W, inputs, units, part, parts);
-    if (to.h) pack_rows<C, C::h_first, C::h_count>(out(to.h), w.U, units, units, part, parts);
-    if (to.xt) pack_turned<C, C::x_first, C::x_count>(out(to.xt), w.W, inputs, units, part, parts);
-    if (to.ht) pack_turned<C, C::h_first, C::h_count>(out(to.ht), w.U, units, units, part, parts);
-    if constexpr (C::two_phases) {
-        if (to.q) pack_rows<C, C::q_first, 1>(out(to.q), w.U, units, units, part, parts);
-        if (to.qt) pack_turned<C, C::q_first, 1>(out(to.qt), w.U, units, units, part, parts);
-    }
+    const auto fill = [&]<int First, int Count>(const float* rows_to, const float* turned_to, const float* from,
+                                                index rows) {
+        const auto along = w.by_gate ? pack_rows_by_gate<C, First, Count> : pack_rows<C, First, Count>;
+        const auto across = w.by_gate ? pack_turned_by_gate<C, First, Count> : pack_turned<C, First, Count>;
+        if (rows_to) along(out(rows_to), from, rows, units, part, parts);
+        if (turned_to) across(out(turned_to), from, rows, units, part, parts);
+    };
+    fill.template operator()<C::x_first, C::x_count>(to.x, to.xt, w.W, inputs);
+    fill.template operator()<C::h_first, C::h_count>(to.h, to.ht, w.U, units);
+    if constexpr (C::two_phases) fill.template operator()<C::q_first, 1>(to.q, to.qt, w.U, units);
     const index blocks = blocks_of(units);
     for (index j = blocks * part / parts; to.bias && j < blocks * (part + 1) / parts; ++j)
         for (int v = 0; v < C::sums; ++v) {

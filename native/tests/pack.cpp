@@ -1,4 +1,7 @@
 // Every weight stands where work.hpp says, and nothing but zeros beside them.
+#include <cstring>
+#include <vector>
+
 #include "../scan.hpp"
 
 #include "check.hpp"
@@ -45,7 +48,48 @@ bool turned(const float* panel, const Floats& w, index rows, index units, int ga
     return good;
 }
 
+// [rows, columns] to [columns, rows].
+Floats transposed(const Floats& w, index rows) {
+    Floats all(w.size());
+    const index columns = index(w.size()) / rows;
+    for (index i = 0; i < rows; ++i)
+        for (index k = 0; k < columns; ++k) all[std::size_t(k * rows + i)] = w[std::size_t(i * columns + k)];
+    return all;
+}
+
+bool same(const float* a, const float* b, index n) {
+    return !a == !b && (!a || std::memcmp(a, b, std::size_t(n) * sizeof(float)) == 0);
+}
+
 }  // namespace
+
+TEST(weights_by_gate_fill_the_same_panels) {
+    const index sizes[][2] = {{1, 1}, {5, 3}, {16, 16}, {17, 33}, {70, 100}};  // the last with several threads
+    std::vector<const Engine*> all = all_engines();
+    if (bf16_engine()) all.push_back(bf16_engine());
+    for (int cell = 0; cell < n_cells; ++cell)
+        for (const auto& [I, H] : sizes) {
+            const Problem p = problem({cell, 1, 1, I, H}, false);
+            const Floats U = transposed(p.U, H), W = transposed(p.W, I);
+            Weights<const float> turned = p.weights();
+            turned.W = W.data(), turned.U = U.data(), turned.by_gate = true;
+            for (const Engine* e : all)
+                for (const auto what : {Packed::forward, Packed::backward_inputs}) {
+                    if (what != Packed::forward && !e->cells[cell].backward) continue;
+                    check::about() = p.text() + " " + e->name;
+                    const Packed a(*e, cell, I, H, p.weights(), what, 3), b(*e, cell, I, H, turned, what, 3);
+                    const Facts& f = e->cells[cell].facts;
+                    const index w = e->width, blocks = (H + w - 1) / w, outs = (I + w - 1) / w, D = e->depth;
+                    const index i = (I + D - 1) / D, h = (H + D - 1) / D;
+                    CHECK(same(a.panels.x, b.panels.x, blocks * i * f.x_count * w));
+                    CHECK(same(a.panels.h, b.panels.h, blocks * h * f.h_count * w));
+                    CHECK(same(a.panels.q, b.panels.q, blocks * h * w));
+                    CHECK(same(a.panels.xt, b.panels.xt, outs * blocks * f.x_count * w * w));
+                    CHECK(same(a.panels.ht, b.panels.ht, blocks * blocks * f.h_count * w * w));
+                    CHECK(same(a.panels.qt, b.panels.qt, blocks * blocks * w * w));
+                }
+        }
+}
 
 TEST(panels_hold_the_weights) {
     const index sizes[][2] = {{1, 1}, {5, 3}, {5, 16}, {17, 17}, {33, 33}, {3, 300}};  // the last with several threads

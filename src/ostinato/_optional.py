@@ -14,7 +14,6 @@ _EXTRA = {
     "sklearn": "train",
     "keras": "keras",
     "tokenizers": "text",
-    "mido": "music",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "h5py": "keras",

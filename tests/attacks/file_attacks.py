@@ -135,6 +135,7 @@ HEADERS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "duplicate_dtype": ("duplicate_key", lambda: model(more=',"x":{"dtype":"F32","dtype":"U8"}')),
     "escaped_duplicate": ("json", lambda: model(more=f',"\\u006cayers/0/W":{_F}')),
     "many_keys": ("too_many", lambda: sealed("{" + ",".join(f'"{i}":0' for i in range(90_000)) + "}")),
+    "many_tensors": ("too_many", lambda: model(tensors=[*TENSORS, *_nothing(16_400)])),
     "unknown_tensor_field": ("header", lambda: model(more=f',"x":{_F[:-1]},"file":"../x"}}')),
     "tensor_is_number": ("header", lambda: model(more=',"x":1')),
     "negative_offset": ("offsets", lambda: model(tensors=[("layers/0/W", "F32", [2, 3], -24, 0), TENSORS[1]])),
@@ -149,6 +150,10 @@ HEADERS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "upper_case_digest": ("header_digest", lambda: sealed('{"__metadata__":{"ostinato":"{}","header_sha256":"'
                                                           + "A" * 64 + '"}}')),
 }  # fmt: skip
+
+
+def _nothing(count: int) -> list[Tensor]:
+    return [(f"t/{i}", "F32", [0], 36, 36) for i in range(count)]
 
 
 def _repeated_digest() -> bytes:
@@ -169,7 +174,8 @@ def _tensors(*tensors: Tensor, data: bytes = DATA) -> Callable[[], bytes]:
 
 W, B = TENSORS
 TENSOR_ATTACKS: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "bf16": ("dtype", _tensors(("layers/0/W", "BF16", [2, 6], 0, 24), B)),
+    "f16": ("dtype", _tensors(("layers/0/W", "F16", [2, 6], 0, 24), B)),
+    "bf16_of_twice_the_size": ("tensors", _tensors(("layers/0/W", "BF16", [2, 6], 0, 24), B)),
     "object_dtype": ("dtype", _tensors(("layers/0/W", "O", [2, 3], 0, 24), B)),
     "long_dtype": ("dtype", _tensors(("layers/0/W", "F" * 100_000, [2, 3], 0, 24), B)),
     "five_axes": ("shape", _tensors(W, B, ("task/x", "F32", [0, 1, 1, 1, 1], 36, 36))),
@@ -177,8 +183,9 @@ TENSOR_ATTACKS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "negative_size": ("shape", _tensors(W, B, ("task/x", "F32", [-1, -1], 36, 40))),
     "size_2_31": ("shape", _tensors(W, B, ("task/x", "F32", [2**31, 0], 36, 36))),
     "size_2_64": ("shape", _tensors(W, B, ("task/x", "F32", [2**64], 36, 36))),
-    "product_wraps_to_zero": ("offsets", _tensors(W, B, ("task/x", "F32", [2**30, 2**30, 16], 36, 36))),
-    "product_wraps_to_four": ("offsets", _tensors(W, B, ("task/x", "U8", [641, 6700417, 2147483647, 1], 36, 40))),
+    "zero_times_2_93": ("shape", _tensors(W, B, ("task/x", "F32", [2**31 - 1, 2**31 - 1, 2**31 - 1, 0], 36, 36))),
+    "product_wraps_to_zero": ("shape", _tensors(W, B, ("task/x", "F32", [2**30, 2**30, 16], 36, 36))),
+    "product_wraps_to_four": ("shape", _tensors(W, B, ("task/x", "U8", [641, 6700417, 2147483647, 1], 36, 40))),
     "terabyte": ("offsets", _tensors(W, B, ("task/x", "F32", [2**31 - 1, 256], 36, 40))),
     "terabyte_declared": ("truncated", _tensors(W, B, ("task/x", "F32", [2**30, 256], 36, 36 + 2**40))),
     "offset_2_64": ("offsets", _tensors(W, ("layers/0/b", "F32", [3], 2**64 - 12, 2**64))),

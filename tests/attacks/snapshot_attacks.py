@@ -82,7 +82,7 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
     "shape_of_five_axes": _array(shape=[1, 1, 1, 1, 2]),
     "shape_that_wraps_to_eight": _array(shape=[2**31 - 1, 2**31 - 1, 4, 2]),
     "shape_of_a_terabyte": _array(shape=[2**20, 2**18]),
-    "shape_of_zero_times_2_124": _array(shape=[2**31 - 1, 2**31 - 1, 2**31 - 1, 0]),
+    "shape_of_zero_times_2_93": _header(arrays=[ONE | {"shape": [2**31 - 1, 2**31 - 1, 2**31 - 1, 0]}], data=b""),
     "shape_is_a_float": _array(shape=[2.0]),
     "arrays_by_the_thousand": _header(arrays=[{"dtype": "float32", "shape": []}] * 1025, data=bytes(4100)),
     "arrays_absent": _text(json.dumps({k: v for k, v in HEADER.items() if k != "arrays"}).encode()),

@@ -107,6 +107,17 @@ def test_every_code_is_documented() -> None:
         assert code in (errors.SnapshotError.__doc__ or "")
 
 
+def test_the_page_tells_of_these_files() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text("utf-8")
+    assert f"{len(ATTACKS)} model files and {len(SNAPSHOTS)} snapshots" in page
+    lessons = page.partition("## Lessons")[2].partition("\n`python")[0]
+    rows = [re.findall(r"`(\w+)`", line) for line in lessons.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 8
+    for names in rows:
+        assert names
+        assert set(names) <= set(ATTACKS), set(names) - set(ATTACKS)
+
+
 def test_newer_format_names_the_version_it_needs(tmp_path: Path) -> None:
     for name, text in (("format_2", "ostinato >= 1.4.0"), ("newer_with_hostile_version", "of a later version")):
         (tmp_path / "m").write_bytes(ATTACKS[name]()[1])

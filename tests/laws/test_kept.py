@@ -142,7 +142,7 @@ def test_no_write_goes_unseen(kind, write, name):
 def test_what_is_kept_is_used(monkeypatch):
     calls = []
     real = native.packed
-    monkeypatch.setattr(native, "packed", lambda *a: (calls.append(0), real(*a))[1])
+    monkeypatch.setattr(native, "packed", lambda *a, **k: (calls.append(0), real(*a, **k))[1])
     m = module(num_layers=2, bidirectional=True)
     for _ in range(6):
         outputs(m)

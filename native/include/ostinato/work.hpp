@@ -66,10 +66,12 @@ struct Work {
     float *dx;                    // [B, T, I]
 };
 
-// User's weights (or their slopes): W [I, gates · H], U [H, gates · H], b and b_rec [gates · H].
+// User's weights (or their slopes): W [I, gates · H], U [H, gates · H], b and b_rec [gates · H]. With `by_gate`, W and U lie
+// as torch's modules hold them, [gates · H, I] and [gates · H, H].
 template <class T>
 struct Weights {
     T *W, *U, *b, *b_rec;
+    bool by_gate = false;
 };
 
 // Weights of y = x W + b in the order in which the product reads them.

@@ -23,15 +23,22 @@ _TO = ("onnx", "keras", "h5", "torch", "folder", "model")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--to", type=click.Choice(_TO), help="The format; by default the ending of OUT says it.")
 @click.option("--step", is_flag=True, help="ONNX: one step with states in and out, for streams.")
+@click.option("--weights", type=click.Choice(("bf16", "int8")), help="Store matrices in 2 or 1 bytes a number.")
+@click.option("--data", type=click.Path(path_type=Path), help="What to measure the cost of --weights on.")
 @click.option("--sequences", is_flag=True, help="From torch: the last recurrent layer gives its outputs at all steps.")
 @click.option("--nonlinearity", type=click.Choice(("tanh", "relu")), help="From torch: that of a torch.nn.RNN.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
-def command(source: Path, out: Path, *, to: str | None, step: bool, **reading: Any) -> None:
+def command(
+    source: Path, out: Path, *, to: str | None, step: bool, weights: str | None, data: Path | None, **reading: Any
+) -> None:
     """Write a model in another format.
 
     SOURCE is a model file, a folder that --to folder wrote, a .keras file, or a state_dict of torch in a .safetensors
     file. OUT ends in .onnx, .keras, .weights.h5 (for Keras' load_weights) or .safetensors (a model file); --to torch
     writes a state_dict, --to folder a folder with a card.
+
+    --weights makes a smaller model file, and prints what that costs on DATA: a table of histories for a forecaster
+    (by default those of training), a text for a generator, a .npy file of inputs for a Sequential.
     """
     target = to or _ENDINGS.get(out.suffix.lower())
     if target is None:
@@ -43,12 +50,24 @@ def command(source: Path, out: Path, *, to: str | None, step: bool, **reading: A
         )
     if step and target != "onnx":
         raise ArgumentError("step must only be given for ONNX", got=f"the format {target}", fix="Leave it out.")
+    if (weights or data) and (target != "model" or weights is None):
+        raise ArgumentError(
+            "weights must be given for a model file, and data only with them",
+            got=f"the format {target}" if weights else "data alone",
+            fix="Leave the option out, or end the name in .safetensors.",
+        )
     if target != "folder":
-        check_target(out, source)
+        check_target(out, source, data)
     from ostinato.convert.source import read_source
 
     found = read_source(source, **reading)
-    for line in _onnx(found, out, step=step) if target == "onnx" else _WRITERS[target](found, out):
+    if target == "onnx":
+        lines = _onnx(found, out, step=step)
+    elif weights:
+        lines = _smaller(found, out, weights, data)
+    else:
+        lines = _WRITERS[target](found, out)
+    for line in lines:
         click.echo(line)
     for note in [*found.notes, *_left_out(found, target)]:
         click.echo(f"  {note}")
@@ -73,7 +92,7 @@ def _onnx(source: Source, out: Path, *, step: bool) -> list[str]:
     from ostinato.runtime.models import from_bundle
 
     done = save_onnx(from_bundle(source.bundle), out, step=step)
-    check = f"checked with ONNX Runtime: largest difference {done.difference:.1e} (outputs up to 1)"
+    check = f"checked with ONNX Runtime: largest difference {done.difference:.1e} (1 = the largest output)"
     return [
         f"{out}: {'one step of the model' if step else 'the model'} in ONNX",
         f"  from {', '.join(done.inputs)} to {', '.join(done.outputs)}",
@@ -125,6 +144,17 @@ def _model(source: Source, out: Path) -> list[str]:
 
     save(out, source.bundle)
     return [f"{out}: a model file, for load_model and ostinato.runtime.load"]
+
+
+def _smaller(source: Source, out: Path, weights: str, data: Path | None) -> list[str]:
+    from ostinato.convert.weights import save_smaller
+
+    numbers = sum(int(v.nbytes) for w in source.bundle.weights for v in w.values())
+    done = save_smaller(out, source.bundle, weights, data)
+    return [
+        f"{out}: a model file with {weights} weights, {done.size} bytes (the weights alone had {numbers} in float32)",
+        f"  cost: {done.cost}",
+    ]
 
 
 _WRITERS = {"keras": _keras, "h5": _h5, "torch": _torch, "folder": _folder, "model": _model}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 import time
@@ -15,6 +16,7 @@ from ostinato._folder import catalogue
 from ostinato._optional import require
 from ostinato.cli.options import check_target, make_task, task_options
 from ostinato.errors import OstinatoWarning
+from ostinato.runtime.atomic import replace_file
 
 
 class Tasks(click.Group):
@@ -46,7 +48,9 @@ def _find_learning_rate(model: Any, files: tuple[Path, ...], plot: Path) -> None
     check_target(plot, *files, endings=(".png", ".svg"))
     source = [str(path) for path in files]
     found = model.find_learning_rate(source if len(source) > 1 else source[0])
-    found.plot().savefig(plot)
+    drawn = io.BytesIO()
+    found.plot().savefig(drawn, format=plot.suffix[1:].lower())
+    replace_file(str(plot), [drawn.getbuffer()])
     click.echo(f"--learning-rate {found.suggestion:.2g}")
 
 

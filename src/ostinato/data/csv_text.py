@@ -161,7 +161,7 @@ def _rows(text: str, delimiter: str, name: str) -> list[list[str]]:
     try:
         return list(reader)
     except csv.Error as error:
-        got, fix = str(error), "Close the quotes, and double the quotes inside quoted cells."
+        got, fix = ascii(str(error))[1:-1], "Close the quotes, and double the quotes inside quoted cells."
         if "field larger" in got:
             got = f"a cell of more than {csv.field_size_limit():,} characters"
             fix = "A quote that is not closed may have swallowed the rest of the file."

@@ -87,6 +87,7 @@ def _backward(*arguments: Any) -> tuple[Tensor, ...]:
     slopes = (dy, dh) if len(cell.states) == 1 else (dy, dh, dc)
     found = iter(pull_back(run, cell, names, plain, slopes, inputs=inputs, weights=weights))
     result = [None if t is None else next(found) for t in (x, *tensors)]
+    result = [t if t is None else t.contiguous() for t in result]  # as `_backward_fake` says
     if result[0] is not None:
         result[0] = given.put_back(result[0])
     return tuple(x.new_empty(0) if t is None else t for t in result)

@@ -3,7 +3,7 @@
 Weights can be written to without any trace: through `.data`, a flat tensor that they are views of, or a NumPy array.
 torch's version counters see none of that, so that nothing but a look at every number tells whether they changed. The
 look costs about as much as bringing weights into order that lie in the order of the formulas; those are not kept. It
-costs a fifth of bringing into order what torch's modules hold, which has to be transposed first; those are.
+costs half of bringing into order what torch's modules hold, which is transposed on the way; those are.
 """
 
 from __future__ import annotations

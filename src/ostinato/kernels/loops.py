@@ -66,10 +66,17 @@ def _share_threads() -> bool:
     return any(native.module().share_openmp(str(path)) for path in sorted(libraries))
 
 
-def _pack(cell: Cell, names: tuple[str, ...], w: States, n_threads: int) -> Any:
-    plain = [value.contiguous() for value in w]
-    features = w[0].shape[0]
-    return native.packed(cell, features, dict(zip(names, plain, strict=True)), _address, native.FORWARD, n_threads)
+def _taken(names: tuple[str, ...], w: States) -> tuple[dict[str, Tensor], bool]:
+    """Weights as the loops read them, and whether W and U lie by gate, as torch's modules hold them; no copy then."""
+    W, U = w[0], w[1]
+    by_gate = not U.is_contiguous() and U.T.is_contiguous() and W.T.is_contiguous()
+    plain = [value if by_gate and value.ndim == 2 else value.contiguous() for value in w]
+    return dict(zip(names, plain, strict=True)), by_gate
+
+
+def _pack(cell: Cell, names: tuple[str, ...], w: States, n_threads: int, what: int) -> Any:
+    plain, by_gate = _taken(names, w)
+    return native.packed(cell, w[0].shape[0], plain, _address, what, n_threads, by_gate=by_gate)
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -84,15 +91,16 @@ def compute(
     n = native.threads(torch.get_num_threads())
     first = len(tensors) - len(names)
     x, *state = [t.contiguous() for t in tensors[:first]]
-    if training or tensors[first + 1].is_contiguous():  # U
-        packed = _pack(cell, names, tensors[first:], n)
+    batch, time, _ = x.shape
+    w = tensors[first:]
+    if training or w[1].is_contiguous():  # U
+        packed = _pack(cell, names, w, n, native.FORWARD)
     else:
-        w = tensors[first:]
-        packed = kept(cell, w, functools.partial(_pack, cell, names, w, n))
-    y = x.new_empty((x.shape[0], x.shape[1], cell.units))
+        packed = kept(cell, w, functools.partial(_pack, cell, names, w, n, native.FORWARD))
+    y = x.new_empty(batch, time, cell.units)
     last = [torch.empty_like(s) for s in state]
     run = native.module().Run(
-        packed, x.shape[0], x.shape[1], reverse, _address(x), _address(state[0]), _address(_second(state)),
+        packed, batch, time, reverse, _address(x), _address(state[0]), _address(_second(state)),
         *((0, 0) if spans is None else (spans[0].data_ptr(), spans[1].data_ptr())),
         _address(y), _address(last[0]), _address(_second(last)), training, n,
     )  # fmt: skip
@@ -126,9 +134,8 @@ def pull_back(
     """
     first = len(tensors) - len(names)
     n = native.threads(torch.get_num_threads())
-    w = {name: value.contiguous() for name, value in zip(names, tensors[first:], strict=True)}
-    what = native.BACKWARD_INPUTS if inputs else native.BACKWARD
-    packed = native.packed(cell, tensors[0].shape[2], w, _address, what, n)
+    w, by_gate = _taken(names, tensors[first:])
+    packed = _pack(cell, names, tensors[first:], n, native.BACKWARD_INPUTS if inputs else native.BACKWARD)
     dx = tensors[0].new_empty(tensors[0].shape) if inputs else None
     dstate = [s.new_empty(s.shape) for s in tensors[1:first]]
     dw = {name: torch.empty_like(v) for name, v in w.items()} if weights else {}
@@ -136,6 +143,6 @@ def pull_back(
     run.backward(
         packed, _address(plain[0]), _address(plain[1]), _address(_second(plain[1:])), _address(dx),
         *(_address(dw.get(name)) for name in ("W", "U", "b", "b_rec")),
-        _address(dstate[0]), _address(_second(dstate)), n,
+        _address(dstate[0]), _address(_second(dstate)), n, by_gate,
     )  # fmt: skip
     return [dx, *dstate, *[dw.get(name) for name in names]]

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from ostinato.errors import ModelFileError, OstinatoError
 from ostinato.maps.base import Part, Shape
 from ostinato.runtime.header import Header
-from ostinato.runtime.layout import MAX_DIM, Entry
+from ostinato.runtime.layout import MAX_DIM, TASK_DTYPES, Entry
 from ostinato.runtime.machine import expected
 from ostinato.runtime.manifest import to_part
 from ostinato.runtime.refusal import quote, reason, refuse
+from ostinato.runtime.small_weights import SCALE, STORES, is_matrix, scale_shape
 
 LAYERS, TASK = "layers/", "task/"
+WEIGHT_DTYPES = tuple(STORES.values())
 
 MOST_AXES = 8
 """Most axes that an intermediate result may have, batch axis excluded."""
@@ -33,8 +35,13 @@ def blueprint(header: Header, *, task_tensors: Mapping[str, int] | None = None) 
         ModelFileError: Options, shapes or tensors do not fit.
     """
     parts = tuple(to_part(spec) for spec in header.manifest.layers)
+    members = header.manifest.members
     needed = {f"{LAYERS}{index}/{name}": shape for index, name, shape in _weights(parts, header)}
     layers = {name: entry for name, entry in header.tensors.items() if not name.startswith(TASK)}
+    steps = [name for name in needed if name in layers and layers[name].dtype == "I8"]
+    scales = {name + SCALE: scale_shape(needed[name], members=members) for name in steps if len(needed[name]) > 1}
+    matrices = {name for name, shape in needed.items() if is_matrix(len(shape), members=members)}
+    needed |= scales
     missing = [name for name in needed if name not in layers]
     if missing:
         raise _set_error(f"{len(missing)} missing", missing)
@@ -42,9 +49,13 @@ def blueprint(header: Header, *, task_tensors: Mapping[str, int] | None = None) 
     if unneeded:
         raise _set_error(f"{len(unneeded)} that no layer needs", unneeded)
     for name, shape in needed.items():
-        _check_weight(name, layers[name], shape)
+        _check_weight(name, layers[name], shape, WEIGHT_DTYPES if name in matrices else ("F32",))
     for name in header.tensors.keys() - layers.keys():
-        check_task_tensor(name.removeprefix(TASK), len(header.tensors[name].shape), task_tensors)
+        entry = header.tensors[name]
+        if entry.dtype not in TASK_DTYPES:
+            raise refuse("task_tensor", f"a task's tensors must be of {', '.join(TASK_DTYPES)}", entry.dtype,
+                         where=(quote(name),))  # fmt: skip
+        check_task_tensor(name.removeprefix(TASK), len(entry.shape), task_tensors)
     return parts
 
 
@@ -78,9 +89,9 @@ def _set_error(got: str, names: list[str]) -> ModelFileError:
     return refuse("tensors", "a file must hold exactly the tensors of its layers", got, where=where)
 
 
-def _check_weight(name: str, entry: Entry, shape: tuple[int, ...]) -> None:
-    if entry.dtype != "F32":
-        raise refuse("tensors", "weights must be of type F32", entry.dtype, where=(quote(name),))
+def _check_weight(name: str, entry: Entry, shape: tuple[int, ...], dtypes: Sequence[str]) -> None:
+    if entry.dtype not in dtypes:
+        raise refuse("tensors", f"this weight must be of {' or '.join(dtypes)}", entry.dtype, where=(quote(name),))
     if entry.shape != shape:
         raise refuse("tensors", f"the layers need shape {shape}", str(entry.shape), where=(quote(name),))
 

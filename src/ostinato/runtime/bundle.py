@@ -74,21 +74,27 @@ class Bundle:
     extra: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def save(path: str | os.PathLike[str], bundle: Bundle, *, allow_nonfinite: bool = False) -> None:
+def save(
+    path: str | os.PathLike[str], bundle: Bundle, *, allow_nonfinite: bool = False, store: str = "float32"
+) -> None:
     """Write a model file, all at once: if anything fails, an older file of that name stays as it was.
 
-    The same bundle always gives the same bytes, and a file that was loaded is saved as the bytes it came from. float64
-    weights are refused, not rounded. Task tensors keep their type.
+    The same bundle always gives the same bytes, and a file of float32 weights that was loaded is saved as the bytes it
+    came from. float64 weights are refused, not rounded. Task tensors keep their type.
 
     Args:
         path: Where to; the folder must exist. The file that was loaded may be overwritten.
         bundle: What to write.
         allow_nonfinite: Write NaN and infinite numbers, which `load` refuses unless it is told likewise.
+        store: What matrices of weights are written as, "float32", "bf16" or "int8"; the latter two round them, see
+            `ostinato.runtime.small_weights`.
 
     Raises:
         ModelFileError: `code` is "write" if the file cannot be written, else it says why the bundle is not valid.
     """
-    write(path, bundle.manifest, bundle.parts, bundle.weights, bundle.extra, allow_nonfinite=allow_nonfinite)
+    write(
+        path, bundle.manifest, bundle.parts, bundle.weights, bundle.extra, allow_nonfinite=allow_nonfinite, store=store
+    )
 
 
 def load(

@@ -149,6 +149,8 @@ def _check_shapes(tensors: dict[str, Entry]) -> None:
             raise refuse("shape", f"tensors must have at most {MAX_RANK} axes", got, where=(quote(name),))
         if not all(0 <= n <= MAX_DIM for n in entry.shape):
             raise refuse("shape", f"sizes must be in 0 … {MAX_DIM}", "another size", where=(quote(name),))
+        if 8 * math.prod(n or 1 for n in entry.shape) >= 2**63:  # an empty array has strides, too
+            raise refuse("shape", "sizes other than 0 must multiply to less than 2**60", "more", where=(quote(name),))
 
 
 def _check_offsets(tensors: dict[str, Entry], data_size: int) -> None:

@@ -22,10 +22,13 @@ MAX_KEYS = 16_384
 MAX_RANK = 4
 MAX_DIM = 2**31 - 1
 
-DTYPES = MappingProxyType({"F64": "<f8", "I64": "<i8", "F32": "<f4", "U8": "|u1"})
-"""The number types a file may hold, as NumPy writes them; layers use F32 only."""
+TASK_DTYPES = MappingProxyType({"F64": "<f8", "I64": "<i8", "F32": "<f4", "U8": "|u1"})
+"""The number types of a task's tensors, as NumPy writes them."""
 
-ITEMSIZE = MappingProxyType({"F64": 8, "I64": 8, "F32": 4, "U8": 1})
+DTYPES = MappingProxyType({**TASK_DTYPES, "BF16": "<u2", "I8": "|i1"})
+"""All number types of a file. Weights are F32; matrices may be BF16, whose bits NumPy keeps as whole numbers, or I8."""
+
+ITEMSIZE = MappingProxyType({"F64": 8, "I64": 8, "F32": 4, "U8": 1, "BF16": 2, "I8": 1})
 
 METADATA = "__metadata__"
 MANIFEST = "ostinato"

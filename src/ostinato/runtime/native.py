@@ -93,10 +93,9 @@ def usable() -> str | None:
 
 def engine() -> str:
     """Name of the instruction set in use: the processor's best, or OSTINATO_ISA."""
-    reason = available()
-    name = _engine(os.environ.get("OSTINATO_ISA", "")) if reason is None else None
+    name = None if isinstance(_load(), str) else _engine(os.environ.get("OSTINATO_ISA", ""))
     if name is None:
-        raise KernelError("the compiled kernels must be there", got=str(reason), fix="Call `available()` first.")
+        raise KernelError("the compiled kernels must be there", got=str(available()), fix="Call `available()` first.")
     return name
 
 
@@ -275,29 +274,39 @@ def _second(items: Any) -> Any:
 
 
 def packed(
-    cell: Cell, features: int, w: Weights, address_of: Any, what: int, n_threads: int, precision: str = "float32"
+    cell: Cell,
+    features: int,
+    w: Weights,
+    address_of: Any,
+    what: int,
+    n_threads: int,
+    precision: str = "float32",
+    *,
+    by_gate: bool = False,
 ) -> Any:
     """The cell's weights in the order of the compiled loops.
 
     Args:
         cell: The recurrence.
         features: Inputs a step.
-        w: Its weights, contiguous float32.
+        w: Its weights, contiguous float32; see `by_gate`.
         address_of: Gives the address of an array's first number.
         what: FORWARD, BACKWARD or BACKWARD_INPUTS.
         n_threads: As for the run.
         precision: As for `Prepared`; "bf16" is for FORWARD alone, and its runs keep no tape.
+        by_gate: W and U are transposed views of contiguous `[gates · units, features]` and `[gates · units, units]`.
 
     Raises:
         KernelError: There is no such precision here, or it has no slopes.
     """
-    check_precision(precision)
-    if precision != "float32" and what != FORWARD:
-        raise KernelError("training must be in float32", got=precision, fix="Use bf16 for inference only.")
+    if precision != "float32":
+        check_precision(precision)
+        if what != FORWARD:
+            raise KernelError("training must be in float32", got=precision, fix="Use bf16 for inference only.")
     return module().Packed(
         engine() if precision == "float32" else module().bf16_engine(),
         key(cell), features, cell.units, address_of(w["W"]), address_of(w["U"]), address_of(w["b"]),
-        address_of(w.get("b_rec")), what, n_threads,
+        address_of(w.get("b_rec")), what, n_threads, by_gate,
     )  # fmt: skip
 
 

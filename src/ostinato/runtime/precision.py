@@ -52,7 +52,7 @@ def precision_cost(
         ArgumentError: There are no outputs to compare, or no such precision.
     """
     if isinstance(model, Forecaster):
-        x = _seen(model, data)
+        x = seen(model, data)
         return compare(model.at("float32").answer(x), model.at(precision).answer(x))
     if isinstance(model, Generator):
         ids = model.ids(data)[1:]
@@ -70,8 +70,8 @@ def compare(exact: NDArray[Any], rough: NDArray[Any]) -> Cost:
     return Cost(*(size / spread if spread > 0.0 else float("inf" if size else 0.0) for size in sizes))
 
 
-def _seen(model: Forecaster, data: Any) -> NDArray[np.float32]:
-    """What the networks see of these histories."""
+def seen(model: Forecaster, data: Any) -> NDArray[np.float32]:
+    """What the networks see of these histories `[windows, length, 1]`; of those of training if `data` is None."""
     if data is None:
         return model.frame(model.known.tails, model.known.spreads).x
     panel = data if isinstance(data, Panel) else model.read(data)

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from ostinato.runtime.header import parse_header
 from ostinato.runtime.layout import DTYPES, MAX_HEADER, Entry
 from ostinato.runtime.manifest import Manifest
 from ostinato.runtime.refusal import DAMAGED, located, quote, refuse
+from ostinato.runtime.small_weights import count_nonfinite, unpacked
 
 _CHUNK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -109,8 +111,10 @@ def _read(
     parts = blueprint(header, task_tensors=task_tensors)
     data = _data(file, data_size, start, header.manifest.data_sha256, sha256)
     arrays = {name: _array(data, entry) for name, entry in header.tensors.items()}
+    types = {name: entry.dtype for name, entry in header.tensors.items()}
     if not allow_nonfinite:
-        check_finite(arrays)
+        check_finite(arrays, small=count_nonfinite(arrays, types))
+    arrays = _expanded(arrays, types, header.manifest.members)
     weights: list[dict[str, np.ndarray]] = [{} for _ in parts]
     for name in sorted(arrays):
         if name.startswith(LAYERS):
@@ -187,15 +191,34 @@ def _data(file: IO[bytes], size: int, start: bytes, expected: str, pin: str | No
     return data
 
 
+def _expanded(arrays: dict[str, np.ndarray], types: dict[str, str], members: int) -> dict[str, np.ndarray]:
+    """All weights as float32, up to four times as large as they lie in the file."""
+    try:
+        return unpacked(arrays, types, members=members) if {"BF16", "I8"} & set(types.values()) else arrays
+    except MemoryError:
+        raise refuse(
+            "memory", "the model must fit into memory", "weights that are larger there than in the file",
+            fix="Load it on a larger machine.",
+        ) from None  # fmt: skip
+
+
 def _array(data: np.ndarray, entry: Entry) -> np.ndarray:
     begin, end = entry.data_offsets
     values = data[begin:end].view(DTYPES[entry.dtype]).reshape(entry.shape)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def check_finite(arrays: Mapping[str, np.ndarray], *, fix: str = "") -> None:
-    """Refuse NaN and infinite numbers, in pieces, so that the check needs next to no memory."""
-    bad = {}
+def check_finite(
+    arrays: Mapping[str, np.ndarray], *, fix: str = "", small: Mapping[str, int] = MappingProxyType({})
+) -> None:
+    """Refuse NaN and infinite numbers, in pieces, so that the check needs next to no memory.
+
+    Args:
+        arrays: By name; whole numbers are passed over.
+        fix: What to do about it.
+        small: How many there are in weights of fewer bits, by name.
+    """
+    bad = dict(small)
     for name, array in arrays.items():
         if array.dtype.kind == "f":
             flat = array.reshape(-1)

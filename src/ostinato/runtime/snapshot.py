@@ -127,6 +127,8 @@ def _read(blob: bytes) -> tuple[_Header, memoryview]:
         header = msgspec.json.decode(text, type=_Header)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _damaged("another header") from None
+    if any(8 * math.prod(n or 1 for n in a.shape) >= 2**63 for a in header.arrays):
+        raise _damaged("an array of more than 2**60 numbers")
     size = sum(_DTYPES[a.dtype].itemsize * math.prod(a.shape) for a in header.arrays)
     if size != len(blob) - begin - length - _DIGEST:
         raise _damaged(f"{len(blob) - begin - length - _DIGEST} bytes of arrays instead of {size}")

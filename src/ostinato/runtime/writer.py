@@ -16,21 +16,22 @@ from ostinato.runtime.atomic import replace_file
 from ostinato.runtime.blueprint import LAYERS, TASK, blueprint, check_task_tensor
 from ostinato.runtime.header import parse_header
 from ostinato.runtime.layout import (
-    DTYPES,
     HEADER_DIGEST,
     ITEMSIZE,
     MANIFEST,
     MAX_HEADER,
     METADATA,
     NO_DIGEST,
+    TASK_DTYPES,
     header_digest,
 )
 from ostinato.runtime.manifest import FORMAT, Manifest, to_part, to_spec
 from ostinato.runtime.reader import check_finite, checked_path
 from ostinato.runtime.refusal import quote, reason, refuse
+from ostinato.runtime.small_weights import check_store, packed
 
 _CHUNK = 1 << 20
-_NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
+_NAMES = {np.dtype(code): name for name, code in TASK_DTYPES.items()}
 _REBUILD = "Change what is named here, then save again; no file was written."
 
 
@@ -42,11 +43,13 @@ def write(
     extra: Mapping[str, np.ndarray],
     *,
     allow_nonfinite: bool = False,
+    store: str = "float32",
 ) -> None:
     """Write a model file; see `bundle.save`."""
     name = checked_path(path)
     try:
-        header, arrays = _pack(manifest, parts, weights, extra, allow_nonfinite=allow_nonfinite)
+        check_store(store)
+        header, arrays = _pack(manifest, parts, weights, extra, allow_nonfinite=allow_nonfinite, store=store)
     except ModelFileError as error:
         raise type(error)(
             error.rule, got=error.got, fix=_REBUILD, where=error.where, count=error.count, code=error.code
@@ -68,14 +71,16 @@ def _pack(
     extra: Mapping[str, np.ndarray],
     *,
     allow_nonfinite: bool,
+    store: str,
 ) -> tuple[bytes, list[np.ndarray]]:
     """The file's first bytes, and the arrays that follow them."""
     named = _named(weights, extra)
-    # The largest items first, so that each tensor is aligned although no byte lies between them.
-    order = sorted(named, key=lambda key: (-named[key].dtype.itemsize, key))
-    arrays = [np.ascontiguousarray(named[key], named[key].dtype.newbyteorder("<")) for key in order]
     if not allow_nonfinite:
         check_finite(named)
+    stored = _stored(named, store, manifest.members)
+    # The largest items first, so that each tensor is aligned although no byte lies between them.
+    order = sorted(stored, key=lambda key: (-ITEMSIZE[stored[key][0]], key))
+    arrays = [np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for _, a in (stored[key] for key in order)]
     digest = hashlib.sha256()
     for chunk in _data(arrays):
         digest.update(chunk)
@@ -84,9 +89,9 @@ def _pack(
     )
     entries, position = {}, 0
     for key in order:
-        shape, dtype = named[key].shape, _NAMES[named[key].dtype.newbyteorder("<")]
-        end = position + named[key].size * ITEMSIZE[dtype]
-        entries[key] = {"dtype": dtype, "shape": shape, "data_offsets": (position, end)}
+        dtype, array = stored[key]
+        end = position + array.size * ITEMSIZE[dtype]
+        entries[key] = {"dtype": dtype, "shape": array.shape, "data_offsets": (position, end)}
         position = end
     header = _header(manifest, entries)
     # A file that is written is a file that can be read: the reader's own checks run before anything is.
@@ -120,11 +125,22 @@ def _named(weights: Sequence[Mapping[str, np.ndarray]], extra: Mapping[str, np.n
     return named | {f"{TASK}{name}": array for name, array in extra.items()}
 
 
+def _stored(named: Mapping[str, np.ndarray], store: str, members: int) -> dict[str, tuple[str, np.ndarray]]:
+    """Each tensor with its type in the file; the layers' matrices as `store` says."""
+    found: dict[str, tuple[str, np.ndarray]] = {}
+    for name, array in named.items():
+        if name.startswith(LAYERS):
+            found |= packed(name, array, store, members=members)
+        else:
+            found[name] = (_NAMES[array.dtype.newbyteorder("<")], array)
+    return found
+
+
 def _checked(name: str, array: np.ndarray) -> np.ndarray:
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise refuse("dtype", "tensors must be plain NumPy arrays", type(array).__name__, where=(quote(str(name)),))
     if array.dtype.newbyteorder("<") not in _NAMES:
-        types = ", ".join(str(np.dtype(code)) for code in DTYPES.values())
+        types = ", ".join(str(np.dtype(code)) for code in TASK_DTYPES.values())
         raise refuse("dtype", f"tensors must be of {types}", str(array.dtype), where=(quote(str(name)),))
     return array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -35,6 +36,10 @@ class Flat:
     def finite(self) -> bool:
         """Whether all weights are finite."""
         return bool(self.data.isfinite().all())
+
+    def finite_gradient(self) -> bool:
+        """Whether all gradients are finite. A sum costs less than a look at each; only a large one needs that."""
+        return math.isfinite(self.grad.sum()) or bool(self.grad.isfinite().all())
 
     def intact(self) -> bool:
         """Whether the parameters are still views of `data`."""

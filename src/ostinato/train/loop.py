@@ -96,8 +96,8 @@ def train(
 
     Raises:
         ArgumentError: A callback moved the weights, so that steps would not reach them, or states cannot be carried.
-        NonFiniteLoss: The loss or a weight is NaN or infinite; the weights of the last good epoch are back, and the
-            optimiser has forgotten its running means, which may hold NaN too.
+        NonFiniteLoss: The loss, a gradient or a weight is NaN or infinite; the weights of the last good epoch are back,
+            and the optimiser has forgotten its running means, which may hold NaN too.
     """
     feed = as_feed(samples, order)
     sweep.check(stack)
@@ -154,7 +154,7 @@ def train(
                     call(number, {})
                 stack.noise.step = epoch * most + number
                 found = sweep.gradient(stack, objective, piece, carried)
-                if not math.isfinite(found.loss):
+                if not (math.isfinite(found.loss) and flat.finite_gradient()):
                     _stop(stack, flat, optimizer, good, Place(epoch, number, piece, carried), value=found.loss)
                 for call in hooks.gradient:
                     call(number, flat.grad)
@@ -312,24 +312,33 @@ class Place(NamedTuple):
 
 
 def _stop(stack: Stack, flat: Flat, optimizer: Optimizer, good: Tensor, at: Place, *, value: float) -> None:
-    """Name the first layer that is not finite, put the last good weights back, and raise."""
+    """Name the first layer that is not finite, put the last good weights back, and raise.
+
+    Args:
+        stack: The model.
+        flat: Its weights.
+        optimizer: What changes them.
+        good: The weights of the last good epoch.
+        at: Where it happened.
+        value: The loss; if it is finite, a gradient is not.
+    """
     index = at.piece.numbers
     samples = ", ".join(map(str, index[:5].tolist())) + (", …" if len(index) > 5 else "")
-    layer = _first_bad_layer(stack, at)
+    layer = _first_bad_layer(stack, at, loss=value)
     flat.restore(good)
     flat.grad.zero_()
     optimizer.forget()
     stack.eval()
     raise NonFiniteLoss(
-        "the loss and all weights must stay finite",
-        got=str(value),
+        "the loss, its gradient and all weights must stay finite",
+        got=f"a loss of {value:g} with a gradient that is not" if math.isfinite(value) else str(value),
         where=(f"epoch {at.epoch + 1}, step {at.number + 1}", layer, f"samples {samples}"),
         fix="The weights of the last good epoch are back. Scale the data, lower the learning rate, or clip gradients.",
     )
 
 
 @torch.no_grad()
-def _first_bad_layer(stack: Stack, at: Place) -> str:
+def _first_bad_layer(stack: Stack, at: Place, *, loss: float) -> str:
     batch = at.piece.batch
     x, mask = batch.x, batch.mask
     if not len(x):
@@ -346,4 +355,11 @@ def _first_bad_layer(stack: Stack, at: Place) -> str:
         x, mask, _ = layer.run(x, mask=mask, state=state)  # type: ignore[operator]
         if not x.isfinite().all():
             return f"{name}, output"
-    return "the target" if not batch.target.to(torch.float64).isfinite().all() else "the loss"
+    if not batch.target.to(torch.float64).isfinite().all():
+        return "the target"
+    if math.isfinite(loss):
+        for number, layer in enumerate(stack.layers, 1):
+            for key, weight in layer.named_parameters():
+                if weight.grad is not None and not weight.grad.isfinite().all():
+                    return f"layer {number} ({layer.name}), gradient of {key.rpartition('.')[2]}"
+    return "the loss"

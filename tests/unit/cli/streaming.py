@@ -74,7 +74,7 @@ def words(*more: object) -> list[str]:
 
 def stream(*more: object, given: bytes = b"") -> Ran:
     """Run the command on what is given, inside the process of the tests."""
-    with io.TextIOWrapper(tempfile.TemporaryFile()) as sink:  # noqa: SIM115 (the wrapper closes it)
+    with io.TextIOWrapper(tempfile.TemporaryFile()) as sink:
         done = call("stream", *more, reads=given, out=sink)
         sink.buffer.seek(0)
         return Ran(done.code, sink.buffer.read(), done.err)

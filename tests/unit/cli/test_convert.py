@@ -1,6 +1,8 @@
 """`ostinato convert`: what it writes, what it says, and what it refuses."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -131,6 +133,34 @@ def test_several_members_are_one_network_in_onnx_only(csv, tmp_path):
     assert "averaged" in call("convert", path, tmp_path / "m.keras").err
 
 
+def test_a_stateful_model_tells_that_its_states_are_not_carried(tmp_path):
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    from ostinato import Sequential
+    from ostinato.layers import LSTM
+
+    Sequential([LSTM(2, stateful=True, batch_input_shape=(1, 3, 2))]).save(tmp_path / "m")
+    assert "each call starts anew" in call("convert", tmp_path / "m", tmp_path / "m.keras").out
+
+
+def test_torch_and_keras_are_not_loaded(sequential, tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    np.save(tmp_path / "x.npy", sequential[1])
+    script = f"""
+import sys
+from ostinato.cli.main import group
+small = "w.safetensors --weights int8 --data x.npy"
+for words in ("m.onnx", "m.keras", "t.safetensors --to torch", "f --to folder", small):
+    group.main(["convert", {str(sequential[0])!r}, *words.split()], standalone_mode=False)
+for words in ("m.keras k.onnx", "t.safetensors t.onnx", "f f.onnx"):
+    group.main(["convert", *words.split()], standalone_mode=False)
+print({{name.partition(".")[0] for name in sys.modules}} & {{"torch", "keras", "jax"}})
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 def test_options_of_another_format(sequential, tmp_path):
     assert "only be given for ONNX" in call("convert", sequential[0], tmp_path / "m.keras", "--step").err
     (tmp_path / "m.keras").write_bytes(b"PK\x03\x04")
@@ -140,11 +170,63 @@ def test_options_of_another_format(sequential, tmp_path):
 
 
 def test_without_the_packages_the_pip_line_is_said(sequential, tmp_path, monkeypatch):
-    import sys
-
     for package, name in (("onnx", "m.onnx"), ("h5py", "m.keras")):
         monkeypatch.setitem(sys.modules, package, None)
         done = call("convert", sequential[0], tmp_path / name)
         assert (done.code, done.fault) == (2, False)
         assert "pip install" in done.err
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("weights", "largest"), [("bf16", 0.1), ("int8", 0.2)])
+def test_smaller_weights(sequential, model, csv, tmp_path, weights, largest):
+    path, x, y = sequential
+    np.save(tmp_path / "x.npy", x)
+    out = tmp_path / "out.safetensors"
+    done = call("convert", path, out, "--weights", weights, "--data", tmp_path / "x.npy")
+    assert done.code == 0, done.err
+    off = np.abs(load(out).predict(x) - y)
+    assert 0.0 < off.max() < largest
+    assert f"largest difference to float32 {off.max() / y.std():.2g}" in done.out
+    for words in ((), ("--data", csv)):
+        done = call("convert", model, out, "--weights", weights, *words)
+        assert done.code == 0, done.err
+        cost = float(done.out.partition("difference to float32 ")[2].split(",")[0])
+        assert 0.0 < cost < largest
+    assert call("predict", out).code == 0
+
+
+def test_smaller_weights_of_a_generator(tmp_path):
+    from tests.unit.runtime.generators import TEXT, VOCABULARIES, generator
+
+    from ostinato.runtime.bundle import save
+    from ostinato.runtime.generator_file import to_bundle
+
+    save(tmp_path / "g", to_bundle(generator(VOCABULARIES["characters"]), version="0"))
+    (tmp_path / "text").write_text(TEXT)
+    words = ("convert", tmp_path / "g", tmp_path / "small.safetensors", "--weights", "int8")
+    done = call(*words, "--data", tmp_path / "text")
+    before, after = (load(tmp_path / name).evaluate(str(tmp_path / "text")) for name in ("g", "small.safetensors"))
+    assert f"{after.nats:.4f} nats a symbol instead of {before.nats:.4f}" in done.out
+    assert "must be given" in call(*words).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("out.onnx", "--weights", "int8"),
+        ("out.safetensors", "--data", "x.npy"),
+        ("out.safetensors", "--weights", "int8"),
+        ("out.safetensors", "--weights", "int4"),
+        ("out.safetensors", "--weights", "int8", "--data", "none.npy"),
+        ("out.safetensors", "--weights", "int8", "--data", "pickled.npy"),
+        ("x.npy", "--to", "model", "--weights", "int8", "--data", "x.npy"),
+    ],
+)
+def test_refused_weights(sequential, tmp_path, words, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", sequential[1])
+    np.save("pickled.npy", np.array([{}], object), allow_pickle=True)
+    done = call("convert", sequential[0], *words)
+    assert (done.code, done.out, done.fault, done.err.count("\n")) == (2, "", False, 1)
+    assert len(list(tmp_path.iterdir())) == 2

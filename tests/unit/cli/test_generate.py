@@ -71,7 +71,6 @@ def test_a_prime_comes_through_standard_input(place):
 
 
 def test_a_tune_comes_through_standard_input(place, tmp_path):
-    pytest.importorskip("mido")
     path, data = place / "midi.model", (place / "0.mid").read_bytes()
     for prime, reads in ((place / "0.mid", b""), ("-", data)):
         out = tmp_path / f"{len(reads)}.mid"
@@ -110,7 +109,6 @@ def test_names_one_a_line(place, tmp_path):
 
 
 def test_music(place, tmp_path):
-    pytest.importorskip("mido")
     tunes = [place / f"{i}.mid" for i in range(4)]
     assert call("fit", "generate", *tunes, *QUICK, "--out", tmp_path / "t", "-q").code == 0
     assert call("generate", tmp_path / "t", "--seed", "1", "-n", "50", "-o", tmp_path / "new.mid").code == 0
@@ -170,8 +168,6 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_files_that_cannot_be_learnt(name, tmp_path):
-    if name == "bad.mid":
-        pytest.importorskip("mido")
     data, code, word = FILES[name]
     (tmp_path / name).write_bytes(data)
     (tmp_path / "m.safetensors").write_bytes(b"old")
@@ -270,7 +266,7 @@ def test_generate_imports_no_torch(place):
         "import sys; sys.argv = ['ostinato', 'generate', sys.argv[1], '-n', '5']\n"
         "from ostinato.cli.main import main\n"
         "try: main()\n"
-        "except SystemExit: assert not {'torch', 'polars', 'matplotlib', 'mido', 'tokenizers'} & set(sys.modules)"
+        "except SystemExit: assert not {'torch', 'polars', 'matplotlib', 'tokenizers'} & set(sys.modules)"
     )
     for name in ("characters", "subwords"):
         words = [sys.executable, "-c", code, str(place / f"{name}.model")]

@@ -61,7 +61,7 @@ def _row(name: str, found: list[Sample]) -> Row:
 
 
 def _share(said: list[bool]) -> str:
-    return "yes" if all(said) else "forwards" if any(said) else "no"
+    return "no" if not any(said) else "yes" if all(said) else "forwards"
 
 
 def table(found: list[Row]) -> str:

@@ -19,6 +19,7 @@ from ostinato.cells import CELLS
 from ostinato.convert.keras.files import load_keras, save_keras
 from ostinato.errors import ConversionError
 from ostinato.maps.dense import Dense
+from ostinato.maps.masking import Masking
 from ostinato.maps.unembedding import Unembedding
 from ostinato.runtime import load
 from ostinato.runtime.bundle import save
@@ -83,6 +84,15 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
 
 
+def test_the_last_output_is_that_of_the_last_real_step_in_keras_too(tmp_path):
+    """With zero_output_for_mask Keras gives zeros for a sequence that ends in padding."""
+    parts = (Masking(), Recurrent(CELLS["gru"](3), return_sequences=True), Recurrent(CELLS["gru"](3)))
+    save_keras(tmp_path / "m.keras", _named(Sample("", parts, OPEN)), OPEN, name="m")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    assert [one["config"].get("zero_output_for_mask") for one in layers] == [None, None, True, False]
+
+
 def _members() -> dict[str, bytes]:
     with zipfile.ZipFile(GOLDEN) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
@@ -135,9 +145,9 @@ def _virtual(file):
     file.create_virtual_dataset(f"{DENSE}/0", layout)
 
 
-def _declared(name: str, **changes: Any) -> bytes:
+def _declared(name: str, *, number: int = 4, **changes: Any) -> bytes:
     """A layer of another class."""
-    return _configured(lambda c: c["config"]["layers"][4].update(class_name=name, **changes))
+    return _configured(lambda c: c["config"]["layers"][number].update(class_name=name, **changes))
 
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
@@ -176,7 +186,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "stateful": _layer(3, stateful=True),
     "return_state": _layer(3, return_state=True),
     "gates that are not mirrored": _layer(3, recurrent_activation="tanh"),
-    "a mask into a pooling": lambda: _declared("GlobalMaxPooling1D", config={"name": "p"}),
+    "a mask into a pooling": lambda: _declared("GlobalMaxPooling1D", number=3, config={"name": "p"}),
     "an input of no shape": _layer(0, batch_shape=None),
     "an input of a wild shape": _layer(0, batch_shape=[None, "a"]),
     "no h5": lambda: _zipped(_members() | {"model.weights.h5": b"x" * 20000}),
@@ -206,12 +216,31 @@ def _twice() -> bytes:
     return _zipped(members).replace(b"xonfig.json", b"config.json")
 
 
+SAID = {
+    "a bomb": "unpack to at most",
+    "another file": "evil.py",
+    "a huge layer": "numbers",
+    "a lambda": "layers must be among",
+    "a module": "never bring code",
+    "a registered class": "never bring code",
+    "a mask into a pooling": "no mask must reach",
+    "an external link": "ExternalLink",
+    "a soft link": "SoftLink",
+    "an external array": "compressed, virtual or external",
+    "a virtual array": "compressed, virtual or external",
+    "a compressed array": "compressed, virtual or external",
+    "a huge array": "needs shape",
+}
+"""What must refuse a file: another reason would mean that more was done with it than should be."""
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_refused(name, tmp_path):
     path = tmp_path / "m.keras"
     path.write_bytes(HOSTILE[name]())
     with pytest.raises(ConversionError) as info:
         load_keras(path)
+    assert SAID.get(name, "") in str(info.value)
     assert len(str(info.value)) < 1200
     assert str(info.value).isprintable() or "…" in str(info.value)
     assert os.listdir(tmp_path) == ["m.keras"]

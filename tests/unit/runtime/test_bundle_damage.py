@@ -239,7 +239,6 @@ def hook(event, args):
         seen.append((event, str(args)[:80]))
 
 sys.addaudithook(hook)
-path = sys.argv[2]
 if sys.argv[1] == "refused":
     for path in sys.argv[2:]:
         try:
@@ -249,7 +248,8 @@ if sys.argv[1] == "refused":
         else:
             seen.append(("loaded", path))
 else:
-    load(path)
+    for path in sys.argv[2:]:
+        load(path)
 events = {event for event in seen if not (event[0] == "open" and event[1] in sys.argv and not event[2])}
 assert not events, events
 assert seen, "the hook saw nothing"
@@ -257,14 +257,15 @@ assert set(sys.modules) == modules, set(sys.modules) - modules
 """
 
 
-def _python(code: str, *arguments: str) -> None:
+def run_python(code: str, *arguments: str) -> None:
+    """Run Python code in a process of its own; it must end well."""
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_loading_only_reads_the_one_file(real: bytes, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(real)
-    _python(AUDIT, "loaded", str(tmp_path / "m"))
+    run_python(AUDIT, "loaded", str(tmp_path / "m"))
 
 
 def test_refusing_only_reads_the_one_file(tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_refusing_only_reads_the_one_file(tmp_path: Path) -> None:
     for name, make in ATTACKS.items():
         (tmp_path / name).write_bytes(make()[1])
         names.append(str(tmp_path / name))
-    _python(AUDIT, "refused", *names)
+    run_python(AUDIT, "refused", *names)
 
 
 LIMITED = """
@@ -301,4 +302,4 @@ def test_a_file_beyond_memory(tmp_path: Path) -> None:
         os.truncate(path, len(raw) + 4 * count)
     except OSError:
         pytest.skip("the file system has no sparse files of this size")
-    _python(LIMITED, str(path))
+    run_python(LIMITED, str(path))

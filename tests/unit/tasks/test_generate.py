@@ -159,7 +159,6 @@ def test_files_folders_and_several(tmp_path):
 
 
 def test_midi_files(tmp_path):
-    pytest.importorskip("mido")
     for i, tune in enumerate(TUNE_LIST):
         (tmp_path / f"{i}.mid").write_bytes(write_tune(tune))
     model = quick().fit(tmp_path)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato._optional import require
 from ostinato.data.csv_text import read_bytes
+from ostinato.data.inputs._midi_file import DamagedMidi, MidiTrack, parse
 from ostinato.errors import ArgumentError, DataError, ShapeError
 
 TEMPO = 500_000
@@ -111,7 +110,7 @@ def tidy(notes: Iterable[Note]) -> tuple[Note, ...]:
 
 
 def read_tune(source: str | os.PathLike[str] | bytes, *, steps_per_beat: int = 12) -> Tune:
-    """Read a MIDI file; needs the package `mido`.
+    """Read a MIDI file.
 
     All tracks and channels but the drums become one part. Times are rounded to the grid. The first tempo counts for the
     whole tune; pedals, bends and instruments are left out. Values above 127, which some programs write, count as 127.
@@ -121,29 +120,27 @@ def read_tune(source: str | os.PathLike[str] | bytes, *, steps_per_beat: int = 1
         steps_per_beat: Steps in a quarter note; 12 holds triplets and sixteenths exactly.
 
     Raises:
-        DataError: `file`, it cannot be read; `midi`, it is damaged or no MIDI file; `empty`, no notes; `long`.
-        MissingDependency: `mido` is not installed.
+        DataError: `file`, it cannot be read; `midi`, it is damaged (with the byte) or no MIDI file; `empty`, no notes;
+            `long`.
     """
     name = "the given bytes" if isinstance(source, bytes) else str(source)
     data = source if isinstance(source, bytes) else read_bytes(Path(source))
     if not data.startswith(b"MThd"):
         kind = "an empty file" if not data else f"a file that begins with {data[:4]!r}"
         raise _damaged(kind, name, fix='MIDI files begin with "MThd"; check the path.')
-    mido = require("mido", purpose="to read MIDI files")
     try:
-        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
-    except (OSError, EOFError, ValueError, LookupError, TypeError, struct.error, mido.KeySignatureError) as error:
-        said = "it ends too early" if isinstance(error, EOFError) else f"{type(error).__name__}: {error}"
-        raise _damaged(f"damaged data ({ascii(said[:100])[1:-1]})", name) from None
-    if file.type == 2 or file.ticks_per_beat < 1:
-        what = "independent patterns (type 2)" if file.type == 2 else "times in film frames (SMPTE)"
+        file = parse(data)
+    except DamagedMidi as error:
+        raise _damaged(error.what, f"byte {error.at} of {name}") from None
+    if file.kind == 2 or file.division < 1:
+        what = "independent patterns (type 2)" if file.kind == 2 else "times in film frames (SMPTE)"
         raise _damaged(what, name, fix="Export it as type 0 or 1 with times in beats.")
     tempo, notes = _notes(file.tracks)
     if not notes:
         raise DataError(
             "a MIDI file must hold notes", got="none beside drums", fix="Leave it out.", where=name, code="empty"
         )
-    scale = steps_per_beat / file.ticks_per_beat
+    scale = steps_per_beat / file.division
     return Tune.of(
         (Note(round(n.start * scale), round(n.end * scale), n.pitch, n.velocity) for n in notes),
         steps_per_beat=steps_per_beat,
@@ -151,26 +148,24 @@ def read_tune(source: str | os.PathLike[str] | bytes, *, steps_per_beat: int = 1
     )
 
 
-def _notes(tracks: Iterable[Any]) -> tuple[int, list[Note]]:
+def _notes(tracks: Iterable[MidiTrack]) -> tuple[int, list[Note]]:
     """The first tempo (0: none) and all notes in ticks. A note ends at the first end of its pitch or its track."""
     notes: list[Note] = []
     tempos: list[tuple[int, int]] = []
     for track in tracks:
-        now, sounding = 0, dict[tuple[int, int], list[tuple[int, int]]]()
-        for message in track:
-            now += message.time
-            if message.type == "set_tempo":
-                tempos.append((now, message.tempo))
-            if message.type not in ("note_on", "note_off") or message.channel == _DRUMS:
+        tempos += track.tempos
+        sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for key in track.keys:
+            if key.channel == _DRUMS:
                 continue
-            begun = sounding.setdefault((message.channel, message.note), [])
-            if message.type == "note_on" and message.velocity > 0:
-                begun.append((now, message.velocity))
+            begun = sounding.setdefault((key.channel, key.pitch), [])
+            if key.velocity:
+                begun.append((key.tick, key.velocity))
             elif begun:
                 start, velocity = begun.pop(0)
-                notes.append(Note(start, now, message.note, velocity))
+                notes.append(Note(start, key.tick, key.pitch, velocity))
         for (_, pitch), begun in sounding.items():
-            notes += [Note(start, now, pitch, velocity) for start, velocity in begun]
+            notes += [Note(start, track.end, pitch, velocity) for start, velocity in begun]
     return min(tempos, default=(0, 0), key=lambda pair: pair[0])[1], notes
 
 

@@ -105,7 +105,7 @@ def test_files_that_are_no_tunes(tmp_path):
     path = tmp_path / "a.mid"
     assert refused("file", path).got == "no such file"
     path.write_bytes(write_tune(TUNE)[:60])
-    assert refused("midi", path).where == (str(path),)
+    assert refused("midi", path).where == (f"byte 60 of {path}",)
     assert "too early" in refused("midi", path).got
     refused("empty", file_of([on(36, 0, channel=9), off(36, 10, channel=9)]))
     refused("midi", file_of([on(60, 0), off(60, 9)], type=2))

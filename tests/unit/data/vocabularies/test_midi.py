@@ -43,7 +43,6 @@ def test_volumes_are_coded_once(tune, velocities):
 @given(st.lists(st.integers(0, Midi(velocities=4, items=True).size - 1)))
 @settings(max_examples=200)
 def test_any_events_are_a_tune(ids):
-    pytest.importorskip("mido")
     v = Midi(velocities=4, items=True)
     tune = v.decode_tune(ids)
     assert v.decode_tune(v.encode(tune)) == tune
@@ -61,7 +60,6 @@ def test_events_by_hand():
 
 
 def test_tempo_is_learnt(tmp_path):
-    pytest.importorskip("mido")
     note = [Note(0, 1, 60)]
     path = tmp_path / "a.mid"
     path.write_bytes(write_tune(Tune.of(note, tempo=300_000)))
