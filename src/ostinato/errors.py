@@ -202,11 +202,11 @@ class InterruptedWarning(OstinatoWarning):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by Ctrl-C after its state was saved; the message says how to go on."""
+    """Work was stopped by Ctrl-C after its state was saved; the message says how to go on."""
 
 
 class Terminated(SystemExit):
-    """Training was stopped by SIGTERM after its state was saved; `code` is 143, `note` says how to go on."""
+    """Work was stopped by SIGTERM after its state was saved; `code` is 143, `note` says how to go on."""
 
     def __init__(self, note: str) -> None:
         super().__init__(143)

@@ -18,6 +18,8 @@ SEASONS = 3
 _TINY = 1e-8
 _ZERO = 1e-30
 _CLEARLY = 0.9
+_ORIGINS = 500
+"""Origins that `spread` looks from, and that are looked from at once."""
 
 
 class Frame(NamedTuple):
@@ -121,8 +123,19 @@ class Framing:
         as zeros.
         """
         errors = self.errors(values)
-        size = float(np.sqrt(np.mean(errors * errors))) if errors.size else 0.0
-        top = float(np.abs(values).max(initial=0.0))
+        return self.unit(float(np.sum(errors * errors)), errors.size, float(np.abs(values).max(initial=0.0)))
+
+    def full_spread(self, values: Floats) -> float:
+        """The unit as `spread` defines it, from every origin: what a stream of the values finds as they come."""
+        n, total, count = len(values) - self.reach, 0.0, 0
+        for first in range(0, n, _ORIGINS):
+            errors = self._errors(values, np.arange(first, min(first + _ORIGINS, n)))
+            total, count = total + float(np.sum(errors * errors)), count + errors.size
+        return self.unit(total, count, float(np.abs(values).max(initial=0.0)))
+
+    def unit(self, squares: float, n: int, top: float) -> float:
+        """The unit from the sum of the squares of `n` errors, and the largest of all values without their signs."""
+        size = float(np.sqrt(squares / n)) if n else 0.0
         return max(size, _TINY * (top if top > _ZERO and not self.log else max(top, 1.0)))
 
     def errors(self, values: Floats) -> Floats:
@@ -130,7 +143,9 @@ class Framing:
         n = len(values) - self.reach
         if n < 1:
             return np.zeros(0)
-        origins = np.unique(np.linspace(0, n - 1, min(n, 500)).astype(np.int64))
+        return self._errors(values, np.unique(np.linspace(0, n - 1, min(n, _ORIGINS)).astype(np.int64)))
+
+    def _errors(self, values: Floats, origins: NDArray[np.int64]) -> Floats:
         frame = self.frame(values[origins[:, None] + np.arange(self.reach)], np.ones(len(origins)))
         at = origins[:, None] + self.reach + np.arange(self.horizon)
         known = at < len(values)

@@ -1,10 +1,25 @@
 """Saved models below the torch line: the model file, and what runs it."""
 
 from ostinato.runtime.forecaster import Forecaster
+from ostinato.runtime.forecaster_stream import Ahead, ForecasterStream
 from ostinato.runtime.generator import Generator
+from ostinato.runtime.generator_stream import Candidate, GeneratorStream
 from ostinato.runtime.models import Network, load
 from ostinato.runtime.pool import Pool
 from ostinato.runtime.precision import Cost, precision_cost
 from ostinato.runtime.stream import Stream
 
-__all__ = ["Cost", "Forecaster", "Generator", "Network", "Pool", "Stream", "load", "precision_cost"]
+__all__ = [
+    "Ahead",
+    "Candidate",
+    "Cost",
+    "Forecaster",
+    "ForecasterStream",
+    "Generator",
+    "GeneratorStream",
+    "Network",
+    "Pool",
+    "Stream",
+    "load",
+    "precision_cost",
+]

@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.data import Cleaning, Columns, Freq, Panel, Series, Table, read_panel
+from ostinato.data import Columns, Freq, Panel, Series, Table, read_panel
 from ostinato.data.framing import Floats, Frame, Framing
 from ostinato.errors import ArgumentError, DataError, DataWarning
 from ostinato.maps.base import Part, Weights
+from ostinato.runtime.clock import Clock
+from ostinato.runtime.forecaster_stream import ForecasterStream
+from ostinato.runtime.histories import Known, Reading
 from ostinato.runtime.machine import Machine
+from ostinato.runtime.snapshot import fingerprint
 
 LEAST_LEVEL = 0.01
 """Levels of intervals are at least this far from 0 and from 100 per cent."""
@@ -162,6 +166,38 @@ class Forecaster:
         windows = np.stack([self.window(one) for one in panel.series])
         return self._table(ids, last, windows, self.spreads(panel))
 
+    def stream(
+        self, blob: bytes | None = None, *, series: str | None = None, nonfinite: str = "raise"
+    ) -> ForecasterStream:
+        """One series that goes on: after each new value the forecast of the next steps, without the history.
+
+        Args:
+            blob: A snapshot to go on from; by default the series starts.
+            series: Name of a series of training, which is gone on with; None for a new one.
+            nonfinite: What to do about missing and infinite values: "raise", "hold" or "propagate", see
+                `ForecasterStream`.
+
+        Raises:
+            ArgumentError: There is no such policy, or `series` is given beside a snapshot.
+            DataError: `id`, no such series was in training.
+            SnapshotError: `blob` is damaged, or of another model or precision.
+        """
+        return ForecasterStream(self, blob, series=series, nonfinite=nonfinite)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock of a series that begins."""
+        columns = self.reading.columns
+        freq = Freq.parse(self.reading.freq)
+        return Clock(freq, columns.time or "ds", columns.time_format, self.reading.cleaning.gaps)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What the snapshots of its streams carry, so that those of another model or precision are refused."""
+        weights = [layer for member in self.members for layer in member]
+        rest = (self.framing, self.level, self.widening.tolist(), self.label, self.reading, self.precision)
+        return fingerprint(self.parts, weights, *rest)
+
     def read(self, source: Any) -> Panel:
         """Read histories the way the model was trained on them."""
         return read_panel(source, self.reading.columns, cleaning=self.reading.cleaning, freq=self.reading.freq)
@@ -207,7 +243,7 @@ class Forecaster:
             [
                 self.known.spreads[place[one.id]]
                 if one.id in place
-                else self.framing.spread(self.framing.into(one.values))
+                else self.framing.full_spread(self.framing.into(one.values))
                 for one in panel.series
             ]
         )
@@ -244,35 +280,3 @@ class Forecaster:
                 **{names[i]: quantiles[:, :, i].reshape(-1) for i in order},
             }
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What is kept of the series of training.
-
-    Args:
-        ids: Their names.
-        spreads: `[series]`, their units.
-        tails: `[series, reach]`, their last values.
-        last: `[series]`, their last times.
-    """
-
-    ids: tuple[str, ...]
-    spreads: Floats
-    tails: Floats
-    last: NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How tables of histories are read.
-
-    Args:
-        columns: Names of the columns, as they were found in training.
-        cleaning: Treatment of duplicates, gaps and missing values.
-        freq: The step of the series.
-    """
-
-    columns: Columns
-    cleaning: Cleaning
-    freq: str

@@ -13,7 +13,8 @@ from ostinato.data.framing import Framing
 from ostinato.errors import ModelFileError, OstinatoError
 from ostinato.maps.dense import Dense
 from ostinato.runtime.bundle import Bundle
-from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, Known, Reading, check_future, check_names
+from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, check_future, check_names
+from ostinato.runtime.histories import Known, Reading
 from ostinato.runtime.machine import stacked, unstacked
 from ostinato.runtime.manifest import FORMAT, LARGEST, Manifest, Size, to_spec
 from ostinato.runtime.refusal import quote, reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,26 +10,26 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.data.inputs import Items, Texts, Tune, list_files, read_texts
-from ostinato.data.vocabularies._text import Streamed, TextVocabulary
+from ostinato.data.inputs import Items, Texts, list_files, read_texts
+from ostinato.data.vocabularies._text import TextVocabulary
 from ostinato.data.vocabularies.base import Ids, Vocabulary
-from ostinato.errors import ArgumentError, DataError
+from ostinato.errors import ArgumentError
 from ostinato.maps.base import Part, Weights
 from ostinato.metrics.text import bits_per_character, perplexity, surprise
 from ostinato.runtime.decode import Beam, Sampler, Sampling, beam_search, log_softmax
+from ostinato.runtime.generator_stream import GeneratorStream
 from ostinato.runtime.machine import Machine
 from ostinato.runtime.plain_steps import PlainSteps
 from ostinato.runtime.rows import Rows
+from ostinato.runtime.snapshot import fingerprint
 from ostinato.runtime.stepping import Stepping
+from ostinato.runtime.writing import Prime, banned, check_length, drawn, encoded, shown, text_vocabulary
 
 _STEPS = 4096
 """Steps that are computed at once when a given text is read."""
 
 _AT_ONCE = 1 << 22
 """Most scores that are held at once."""
-
-Prime = str | bytes | os.PathLike[str] | Tune
-"""What is gone on with: a text, or for music a tune, the bytes of a MIDI file, or its path."""
 
 
 class Continuation(NamedTuple):
@@ -116,7 +115,7 @@ class Generator:
             DataError: `unknown_symbol`, the training text did not have a symbol of it, and those of the vocabulary.
         """
         empty = isinstance(prime, str) and not prime
-        after = np.empty(0, np.int32) if empty else self._encoded(prime)
+        after = np.empty(0, np.int32) if empty else encoded(self.vocabulary, prime)
         return np.concatenate([np.array([self.first], np.int32), after])
 
     def sample(self, prime: Prime = "", *, length: int = 500, sampling: Sampling | None = None) -> Iterator[int]:
@@ -128,21 +127,15 @@ class Generator:
             sampling: How they are drawn; as the model says, by default.
         """
         known = self.ids(prime)
-        _check_length(length)
-        sampler = Sampler(sampling or Sampling(), self.vocabulary.size, banned=self._banned)
+        check_length(length)
+        sampler = Sampler(sampling or Sampling(), self.vocabulary.size, banned=banned(self.vocabulary))
         sampler.saw(known[1:])
         return self._draw(known, length, sampler)
 
     def _draw(self, known: Ids, length: int, sampler: Sampler) -> Iterator[int]:
-        stream, end = Rows(self._machine), self.vocabulary.end_id
-        symbol = sampler.draw(self._read(stream, known))
-        step = self._stepper(stream)
-        for n in range(1, length + 1):
-            if symbol == end:
-                return
-            yield symbol
-            if n < length:
-                symbol = sampler.draw(step(symbol))
+        stream = Rows(self._machine)
+        scores = self._read(stream, known)
+        return drawn(self._stepper(stream), scores, sampler, length=length, end=self.vocabulary.end_id)
 
     def _stepper(self, rows: Rows) -> Callable[[int], NDArray[np.float32]]:
         """From a symbol to the scores `[symbols]` of the next one, which the next call may overwrite.
@@ -159,8 +152,8 @@ class Generator:
 
     def pieces(self, prime: str = "", *, length: int = 500, sampling: Sampling | None = None) -> Iterator[str]:
         """What follows the prime, in pieces of whole characters, as they are drawn; arguments as for `sample`."""
-        vocabulary = self._text()
-        return _shown(self.sample(prime, length=length, sampling=sampling), vocabulary.stream())
+        vocabulary = text_vocabulary(self.vocabulary)
+        return shown(self.sample(prime, length=length, sampling=sampling), vocabulary.stream())
 
     def generate(self, prime: Prime = "", *, length: int = 500, sampling: Sampling | None = None) -> Any:
         """The prime and what follows it: a text, or the bytes of a MIDI file. Arguments as for `sample`."""
@@ -189,7 +182,7 @@ class Generator:
             width: How many ways are followed at once, and returned.
         """
         known = self.ids(prime)
-        _check_length(length)
+        check_length(length)
         if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 1024:
             raise ArgumentError("width must be a whole number from 1 to 1024", got=repr(width), fix="Pass, say, 4.")
         stream = Rows(self._machine)
@@ -200,8 +193,24 @@ class Generator:
             return log_softmax(stream.step(ids))
 
         end = self.vocabulary.end_id
-        found = beam_search(step, first, length=length, width=width, end=end, banned=self._banned)
+        found = beam_search(step, first, length=length, width=width, end=end, banned=banned(self.vocabulary))
         return [Continuation(self._decoded(prime, self._without_end(beam)), beam.log_probability) for beam in found]
+
+    def stream(self, blob: bytes | None = None) -> GeneratorStream:
+        """A text that goes on: what each symbol costs as it comes, what comes next, and what could follow.
+
+        Args:
+            blob: A snapshot to go on from; by default a text begins.
+
+        Raises:
+            SnapshotError: `blob` is damaged, or of another model or precision.
+        """
+        return GeneratorStream(self._stepping, self.vocabulary, self.first, self.fingerprint, blob)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What the snapshots of its streams carry, so that those of another model or precision are refused."""
+        return fingerprint(self.parts, self.weights, self.precision, self.vocabulary, self.first)
 
     def surprise(self, ids: ArrayLike, *, fresh: bool = True) -> NDArray[np.float64]:
         """Nats `[n]` that each id costs, given those before it; the states are carried over the whole row.
@@ -248,25 +257,9 @@ class Generator:
         characters = sum(int(vocabulary.characters(row[1:]).sum()) for row in rows)
         return Figures(len(nats), float(nats.mean()), perplexity(nats), bits_per_character(nats, characters))
 
-    def _encoded(self, source: Prime, place: str = "") -> Ids:
-        """The ids of a text or tune, or an error that says what a model can do about unknown symbols."""
-        try:
-            return self.vocabulary.encode(source)
-        except DataError as error:
-            if error.code != "unknown_symbol":
-                raise
-            raise DataError(
-                error.rule,
-                got=error.got,
-                fix='Leave them out, or fit a model that has them, or one of bytes, which has all: symbols="bytes".',
-                where=[f"{where} of {place}" if place else where for where in error.where],
-                count=error.count,
-                code=error.code,
-            ) from None
-
     def _whole(self, source: Prime, place: str = "") -> Ids:
         """The ids of a text after the opening, or of an item between its start and its end."""
-        ids = np.concatenate([np.array([self.first], np.int32), self._encoded(source, place)])
+        ids = np.concatenate([np.array([self.first], np.int32), encoded(self.vocabulary, source, place)])
         end = self.vocabulary.end_id
         return ids if end is None else np.append(ids, np.int32(end))
 
@@ -286,12 +279,6 @@ class Generator:
             scores = stream.run(known[None, a : a + steps])[0, -1]
         return scores
 
-    @cached_property
-    def _banned(self) -> tuple[int, ...]:
-        """Symbols that stand for nothing: they are never drawn."""
-        ids = (self.vocabulary.start_id, self.vocabulary.unknown_id)
-        return tuple(i for i in ids if i is not None)
-
     def _without_end(self, beam: Beam) -> list[int]:
         return [i for i in beam.ids if i != self.vocabulary.end_id]
 
@@ -299,28 +286,3 @@ class Generator:
         if isinstance(prime, str) and isinstance(self.vocabulary, TextVocabulary):
             return prime + self.vocabulary.decode(np.array(follows, np.int32))
         return self.vocabulary.decode(np.concatenate([self.ids(prime)[1:], np.array(follows, np.int32)]))
-
-    def _text(self) -> TextVocabulary:
-        if not isinstance(self.vocabulary, TextVocabulary):
-            raise DataError(
-                "only text can be shown in pieces",
-                got=f"a vocabulary of {type(self.vocabulary).__name__.lower()}",
-                fix="Use generate(), which gives the bytes of a file.",
-                code="type",
-            )
-        return self.vocabulary
-
-
-def _shown(symbols: Iterator[int], decoder: Streamed) -> Iterator[str]:
-    for symbol in symbols:
-        piece = decoder.feed(symbol)
-        if piece:
-            yield piece
-    rest = decoder.close()
-    if rest:
-        yield rest
-
-
-def _check_length(length: int) -> None:
-    if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 1:
-        raise ArgumentError("length must be a whole number of at least 1", got=f"{length!r:.80}", fix="Pass, say, 500.")

@@ -29,13 +29,17 @@ MAX_ARRAYS = 1 << 10
 Fact = int | float | str | bool | None
 """What a stream may remember beside arrays."""
 
-_DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8"), "int64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "float32": np.dtype("<f4"), "float64": np.dtype("<f8"), "int64": np.dtype("<i8"), "uint8": np.dtype("u1"),
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+"""`dtype.name` is slow, and pools of streams write many snapshots."""
 _DIGEST = hashlib.sha256().digest_size
 _FRESH = "Start a fresh stream, or take the snapshot again."
 
 
 class _Array(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    dtype: Literal["float32", "float64", "int64"]
+    dtype: Literal["float32", "float64", "int64", "uint8"]
     shape: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=4)]
 
 
@@ -65,11 +69,13 @@ def pack(model: str, kind: str, facts: Mapping[str, Fact], arrays: Sequence[NDAr
         model: The model's `fingerprint`.
         kind: What sort of stream it is, one word.
         facts: A few numbers and words.
-        arrays: Of float32, float64 or int64, with at most four axes.
+        arrays: Of float32, float64, int64 or uint8, with at most four axes.
     """
-    header = _Header(1, model, kind, dict(facts), [_Array(a.dtype.name, list(a.shape)) for a in arrays])  # type: ignore[arg-type]
-    text = msgspec.json.encode(header)
-    data = [np.ascontiguousarray(a, _DTYPES[a.dtype.name]).tobytes() for a in arrays]
+    names: list[Any] = [_NAMES.get(a.dtype) or a.dtype.name for a in arrays]
+    text = msgspec.json.encode(
+        _Header(1, model, kind, dict(facts), [_Array(n, list(a.shape)) for n, a in zip(names, arrays, strict=True)])
+    )
+    data = [a.astype(_DTYPES[n], copy=False).tobytes() for n, a in zip(names, arrays, strict=True)]
     body = b"".join([MAGIC, struct.pack("<I", len(text)), text, *data])
     return body + hashlib.sha256(body).digest()
 

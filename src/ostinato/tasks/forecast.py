@@ -20,8 +20,9 @@ from ostinato.maps.base import Part
 from ostinato.maps.dense import Dense
 from ostinato.report import forecast_report, write
 from ostinato.runtime.bundle import Bundle
-from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, Reading, check_future, check_names, quantile_grid
+from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, check_future, check_names, quantile_grid
 from ostinato.runtime.forecaster_file import from_bundle, plain, to_bundle
+from ostinato.runtime.histories import Reading
 from ostinato.runtime.machine import expected
 from ostinato.scans.recurrent import Recurrent
 from ostinato.tasks.base import Task

@@ -18,8 +18,9 @@ from ostinato.layers.stack import Stack
 from ostinato.report import generate_report, write
 from ostinato.runtime.bundle import Bundle
 from ostinato.runtime.decode import Sampling
-from ostinato.runtime.generator import Continuation, Generator, Prime
+from ostinato.runtime.generator import Continuation, Generator
 from ostinato.runtime.generator_file import from_bundle, to_bundle
+from ostinato.runtime.writing import Prime
 from ostinato.tasks.base import Task
 from ostinato.tasks.checks import check_cells, check_choice, check_kind
 from ostinato.tasks.generating.evaluation import Evaluation, evaluate

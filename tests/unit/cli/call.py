@@ -6,7 +6,7 @@ import io
 import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from ostinato.cli.main import main
 
@@ -22,14 +22,15 @@ class Done(NamedTuple):
     fault: bool
 
 
-def call(*words: object, reads: bytes = b"") -> Done:
-    """Run `ostinato` with these words, as a shell would, and with these bytes on standard input."""
-    argv, hook, out, err = sys.argv, sys.excepthook, io.StringIO(), io.StringIO()
+def call(*words: object, reads: bytes = b"", out: TextIO | None = None) -> Done:
+    """Run `ostinato` with these words, as a shell would, and with these bytes on standard input; what it writes goes to
+    `out` if that is given."""
+    argv, hook, shown, err = sys.argv, sys.excepthook, io.StringIO(), io.StringIO()
     stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(reads))
     fault, code = False, 0
     sys.argv = ["ostinato", *map(str, words)]
     try:
-        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):
+        with warnings.catch_warnings(), redirect_stdout(out or shown), redirect_stderr(err):
             warnings.simplefilter("default")
             try:
                 main()
@@ -40,4 +41,4 @@ def call(*words: object, reads: bytes = b"") -> Done:
                 fault, code = True, 1
     finally:
         sys.argv, sys.excepthook, sys.stdin = argv, hook, stdin
-    return Done(code, out.getvalue(), err.getvalue(), fault)
+    return Done(code, shown.getvalue(), err.getvalue(), fault)

@@ -118,6 +118,21 @@ def test_unit_of_a_series_without_errors_is_finite():
     assert 0.0 < framing.spread(np.zeros(0)) < 1.0
 
 
+@few
+@given(framing=FRAMINGS, seed=SEEDS, n=st.integers(0, 600))
+def test_every_origin_gives_the_unit_of_up_to_500_of_them(framing, seed, n):
+    values = np.random.default_rng(seed).normal(size=n)
+    all_origins, some = framing.full_spread(values), framing.spread(values)
+    assert all_origins == pytest.approx(some, rel=1e-12 if n - framing.reach <= 500 else 0.2)
+
+
+def test_a_unit_of_many_origins_is_their_root_mean_square():
+    framing = Framing(2, 3, 1, log=False, anchor="last")
+    values = np.random.default_rng(0).normal(size=2203)
+    errors = [values[o + 3 + h] - values[o + 2] for o in range(2200) for h in range(2) if o + 3 + h < 2203]
+    assert framing.full_spread(values) == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=1e-12)
+
+
 def test_errors_are_those_of_the_anchor_up_to_the_end():
     framing = Framing(2, 3, 1, log=False, anchor="last")
     values = np.array([0.0, 1.0, 3.0, 6.0, 10.0])

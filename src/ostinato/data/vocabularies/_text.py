@@ -74,6 +74,10 @@ class TextVocabulary(Vocabulary):
         """The text of ids `[n]`. Bytes that are not UTF-8, and unknown symbols, become U+FFFD."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
+    def settled(self, text: str) -> int:
+        """How many characters of a text that goes on are sure of their ids, whatever follows."""
+        return len(text)
+
     def stream(self) -> Streamed:
         """A decoder for ids that come one by one."""
         return Streamed(self.pieces)

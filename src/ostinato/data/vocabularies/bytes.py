@@ -42,7 +42,11 @@ class Bytes(TextVocabulary):
         Raises:
             DataError: `surrogate` or `type`.
         """
-        return np.frombuffer(utf8(source), dtype=np.uint8).astype(np.int32) + np.int32(len(self.specials))
+        return self.encode_bytes(utf8(source))
+
+    def encode_bytes(self, data: bytes) -> Ids:
+        """One id for each byte `[n]`, whether they are a text or half of a character."""
+        return np.frombuffer(data, dtype=np.uint8).astype(np.int32) + np.int32(len(self.specials))
 
     @property
     def settings(self) -> dict[str, Setting]:

@@ -140,6 +140,11 @@ class Subwords(TextVocabulary):
             ids += found
         return np.array(ids, dtype=np.int32) + np.int32(len(self.specials))
 
+    def settled(self, text: str) -> int:
+        """All but the last word, marks or white space, which may go on."""
+        chunks = _CHUNK.findall(text)
+        return len(text) - len(chunks[-1]) if chunks else 0
+
     def _merged(self, chunk: bytes) -> list[int]:
         """One chunk by its merges: the earliest learnt pair is joined wherever it stands, until no pair is known."""
         table, ids = self._built.table, list(chunk)

@@ -141,6 +141,12 @@ class Words(TextVocabulary):
             raise unknown_symbols("words", dict(strange), where=where)
         return np.array(ids, dtype=np.int32)
 
+    def settled(self, text: str) -> int:
+        """All but a last word, which may go on, or a last space, which may belong to what follows."""
+        tokens = _TOKEN.findall(text)
+        ends = not tokens or not (tokens[-1] == " " or tokens[-1][-1].isalnum() or tokens[-1][-1] == "_")
+        return len(text) if ends else len(text) - len(tokens[-1])
+
     @property
     def settings(self) -> dict[str, Setting]:
         """What `store` keeps beside tensors."""

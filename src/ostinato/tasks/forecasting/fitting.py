@@ -17,7 +17,8 @@ from ostinato.layers.stack import Stack
 from ostinato.losses.quantile import Quantile
 from ostinato.maps.base import Part, Weights
 from ostinato.metrics.conformal import widening
-from ostinato.runtime.forecaster import Forecaster, Known, Reading, quantile_grid
+from ostinato.runtime.forecaster import Forecaster, quantile_grid
+from ostinato.runtime.histories import Known, Reading
 from ostinato.tasks.forecasting.plan import Plan
 from ostinato.tasks.networks import Trained, n_members, new_member, train_member
 from ostinato.tasks.training import Training

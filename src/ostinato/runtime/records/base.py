@@ -1,0 +1,217 @@
+"""Streams of one model side by side, each under a name, that answer records: what lines and messages are made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from ostinato.errors import DataError, SnapshotError
+from ostinato.runtime.refusal import reason
+from ostinato.runtime.snapshot import pack, unpack
+
+OPEN = 1024
+"""Streams that are open at once; the others wait as snapshots, which are smaller."""
+
+_KIND = "records"
+
+Name = Annotated[str, Meta(max_length=1024)] | int | None
+"""What a record calls its stream; records without a name share one."""
+
+
+class Streaming(Protocol):
+    """What every stream can do."""
+
+    def snapshot(self) -> bytes: ...
+
+
+S = TypeVar("S", bound=Streaming)
+
+
+class Record(NamedTuple):
+    """What one stream is told.
+
+    Args:
+        given: What it moves on by; None for nothing.
+        id: Which stream.
+        reset: It starts anew first.
+    """
+
+    given: Any
+    id: str | int | None = None
+    reset: bool = False
+
+
+class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every record may have as JSON: `{"id": …}` names its stream, `{"reset": true}` starts it anew."""
+
+    id: Name = None
+    reset: bool = False
+
+
+class Records(ABC, Generic[S]):
+    """Answers records, each by the stream that it names; a new name opens a new stream.
+
+    A record that raises has changed nothing.
+
+    Args:
+        name: The stream of records that name none.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
+        self._open: dict[str | None, S] = {}
+        self._waiting: dict[str | None, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._open) + len(self._waiting)
+
+    @property
+    @abstractmethod
+    def model(self) -> str:
+        """The fingerprint that snapshots carry."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """Names of the numbers of an answer when it is a row of a table."""
+
+    @property
+    def id_columns(self) -> frozenset[str]:
+        """How the column of a table that names streams may be called."""
+        return frozenset({"id"})
+
+    @abstractmethod
+    def parse(self, line: bytes) -> Record:
+        """The record that a line of JSON is; raises `DataError` (`json`) if it is none."""
+
+    @abstractmethod
+    def parse_row(self, row: Mapping[str, str]) -> Record:
+        """The record that a row of a table is; raises `DataError` if it is none."""
+
+    @abstractmethod
+    def cells(self, answer: Mapping[str, Any]) -> Sequence[Any]:
+        """An answer as a row, in the order of `columns`."""
+
+    @abstractmethod
+    def _made(self, name: str | None, blob: bytes | None = None) -> S:
+        """A stream of that name, which begins or goes on from a snapshot."""
+
+    @abstractmethod
+    def _moved(self, stream: S, given: Any) -> dict[str, Any]:
+        """What the stream answers to what it is given."""
+
+    def answer(self, record: Record) -> dict[str, Any]:
+        """The answer to a record: its id, if it has one, and what the stream says.
+
+        Raises:
+            OstinatoError: The record cannot be answered; nothing has changed.
+        """
+        name, id = self._name if record.id is None else str(record.id), record.id
+        if record.given is not None:
+            stream = self._stream(name, reset=record.reset)
+            said = self._moved(stream, record.given)
+            self._keep(name, stream)
+        elif record.reset:
+            self._forget(name)
+            said = {"reset": True}
+        else:
+            raise DataError(
+                "a record must hold something for its stream", got="nothing" if id is None else "only its name",
+                fix="See `ostinato stream --help` for what a line can be.", code="json",
+            )  # fmt: skip
+        return said if id is None else {"id": id, **said}
+
+    def _stream(self, name: str | None, *, reset: bool) -> S:
+        """The stream of that name, or a new one."""
+        known = None if reset else self._open.get(name)
+        return self._made(name, None if reset else self._waiting.get(name)) if known is None else known
+
+    def _keep(self, name: str | None, stream: S) -> None:
+        """Keep a stream open; the one that was used longest ago waits if there are too many."""
+        self._forget(name)
+        self._open[name] = stream
+        if len(self._open) > OPEN:
+            oldest = next(iter(self._open))
+            self._waiting[oldest] = self._open.pop(oldest).snapshot()
+
+    def _forget(self, name: str | None) -> None:
+        self._open.pop(name, None)
+        self._waiting.pop(name, None)
+
+    def snapshot(self, lines: int) -> bytes:
+        """All streams as bytes.
+
+        Args:
+            lines: How many lines were answered, for the reader of the snapshot.
+        """
+        waiting = self._waiting | {name: stream.snapshot() for name, stream in self._open.items()}
+        blobs = list(waiting.values())
+        arrays: list[NDArray[Any]] = [
+            np.frombuffer(msgspec.json.encode(list(waiting)), np.uint8),
+            np.array([len(blob) for blob in blobs], np.int64),
+            np.frombuffer(b"".join(blobs), np.uint8),
+        ]
+        return pack(self.model, _KIND, {"lines": lines}, arrays)
+
+    def restore(self, blob: bytes) -> int:
+        """Go on with the streams of a snapshot; how many lines were answered before it.
+
+        Raises:
+            SnapshotError: It is no snapshot of this model.
+        """
+        facts, arrays = unpack(blob, self.model, _KIND)
+        lines: Any = facts.get("lines")
+        if type(lines) is not int or [a.dtype.name for a in arrays] != ["uint8", "int64", "uint8"]:
+            raise _other()
+        try:
+            pieces = _pieces(*arrays)
+        except (ValueError, TypeError, UnicodeDecodeError, msgspec.DecodeError):
+            raise _other() from None
+        for name, piece in pieces.items():
+            self._made(name, piece)  # which checks it
+        self._open, self._waiting = {}, pieces
+        return lines
+
+
+def _pieces(names: NDArray[Any], lengths: NDArray[Any], data: NDArray[Any]) -> dict[str | None, bytes]:
+    """The snapshot of each stream; raises if the arrays do not belong together."""
+    whole, ends = data.tobytes(), np.cumsum(lengths).tolist()
+    known = msgspec.json.decode(names.tobytes(), type=list[str | None])
+    if (lengths < 0).any() or len(whole) != (ends[-1] if ends else 0):
+        raise ValueError
+    return {name: whole[end - n : end] for name, end, n in zip(known, ends, lengths.tolist(), strict=True)}
+
+
+def decoded(line: bytes, kind: Any) -> Any:
+    """A line of JSON as a type of msgspec; raises `DataError` (`json`)."""
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            "a line must be JSON of the form that the model reads", got=reason(error), code="json",
+            fix="See `ostinato stream --help` for what a line can be.",
+        ) from None  # fmt: skip
+
+
+def check_columns(given: Mapping[str, str], known: set[str], needed: set[str]) -> None:
+    """Refuse a table without a column that is needed, or with one that means nothing."""
+    absent, strange = needed - set(given), set(given) - known
+    if absent or strange:
+        raise DataError(
+            f"the columns must be {', '.join(sorted(needed))}"
+            + (f", and may be {', '.join(sorted(known - needed))}" if known - needed else ""),
+            got=f"none of the name {min(absent)!r}" if absent else f"{min(strange)!r:.80}",
+            fix="Name or leave out columns in the first line.", code="column",
+        )  # fmt: skip
+
+
+def _other() -> SnapshotError:
+    return SnapshotError(
+        "a snapshot must hold the states of streams", got="others", fix="Take it again.", code="damaged"
+    )

@@ -1,0 +1,71 @@
+"""Records for a generator: text in, what it cost out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ostinato.runtime.generator import Generator
+from ostinato.runtime.generator_stream import GeneratorStream
+from ostinato.runtime.records.base import Record, Records, Wire, check_columns, decoded
+from ostinato.runtime.writing import text_vocabulary
+
+
+class _Wire(Wire, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    text: str | None = None
+
+
+class GenerateRecords(Records[GeneratorStream]):
+    """A text, or `{"text": …}`, is answered by `{"symbols": …, "nats": …}`: how many were read, and their surprise.
+
+    If the model knows items (names, lines) each record is one, its end included. Else records go on with each other,
+    and what a piece leaves open (a last word, if symbols are words) is read with the next one.
+
+    Args:
+        generator: The model, of text.
+        name: The stream of records that name none.
+
+    Raises:
+        DataError: `type`, the model is one of music.
+    """
+
+    def __init__(self, generator: Generator, *, name: str | None = None) -> None:
+        super().__init__(name)
+        self._generator, self._items = generator, text_vocabulary(generator.vocabulary).items
+
+    @property
+    def model(self) -> str:
+        """The fingerprint that snapshots carry."""
+        return self._generator.fingerprint
+
+    @property
+    def columns(self) -> list[str]:
+        """symbols and nats."""
+        return ["symbols", "nats"]
+
+    def parse(self, line: bytes) -> Record:
+        """The record that a line is."""
+        if line.lstrip()[:1] != b"{":
+            return Record(decoded(line, str))
+        wire: _Wire = decoded(line, _Wire)
+        return Record(wire.text, wire.id, wire.reset)
+
+    def parse_row(self, row: Mapping[str, str]) -> Record:
+        """The record that a row is."""
+        check_columns(row, {"id", "text"}, {"text"})
+        return Record(row["text"], row.get("id"))
+
+    def cells(self, answer: Mapping[str, Any]) -> Sequence[Any]:
+        """Both numbers."""
+        return [answer.get("symbols"), answer.get("nats")]
+
+    def _made(self, name: str | None, blob: bytes | None = None) -> GeneratorStream:
+        return self._generator.stream(blob)
+
+    def _moved(self, stream: GeneratorStream, given: str) -> dict[str, Any]:
+        if not self._items:
+            nats = stream.feed(given)
+            return {"symbols": len(nats), "nats": float(nats.sum())}
+        first = stream.feed(given)
+        last = stream.finish()
+        return {"symbols": len(first) + len(last), "nats": float(first.sum() + last.sum())}

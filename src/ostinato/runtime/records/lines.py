@@ -1,0 +1,178 @@
+"""Records as lines of text: JSON, one record a line, or a table of CSV with its header in the first line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import msgspec
+
+from ostinato.errors import DataError
+from ostinato.runtime.records.base import Record, Records
+
+LONGEST = 1 << 24
+"""Most bytes of a line."""
+
+
+class Lines(ABC):
+    """Reads records from one stream of bytes and writes answers to another.
+
+    Args:
+        records: What the lines are for.
+        source: Where lines come from.
+        sink: Where answers go.
+    """
+
+    def __init__(self, records: Records[Any], source: BinaryIO, sink: BinaryIO) -> None:
+        self._records, self._source, self._sink = records, source, sink
+        self.number = 0
+        """Of the line that was read last, from 1."""
+
+    def begin(self) -> None:  # noqa: B027 (nothing by default)
+        """Read and answer what stands before the first record."""
+
+    @abstractmethod
+    def read(self) -> Any:
+        """The next line that is not empty, waiting for it; None at the end.
+
+        Raises:
+            DataError: `line`, it is too long; `encoding` or `csv`, it is no text or no row. The one after it can be
+                read.
+        """
+
+    @abstractmethod
+    def record(self, line: Any) -> Record:
+        """The record that a line is; raises `DataError` if it is none."""
+
+    @abstractmethod
+    def write(self, answer: Mapping[str, Any]) -> None:
+        """Write an answer, or what was wrong as `{"error": …}`, as one line."""
+
+    def _line(self) -> bytes:
+        """The next line with its end, nothing at the end of the source."""
+        line = self._source.readline(LONGEST + 1)
+        if line:
+            self.number += 1
+        if len(line) <= LONGEST:
+            return line
+        while line and not line.endswith(b"\n"):
+            line = self._source.readline(LONGEST)
+        raise DataError(
+            f"a line must have at most {LONGEST:,} bytes", got="more", fix="Send one record a line.", code="line"
+        )
+
+
+class JsonLines(Lines):
+    """One JSON value a line. NaN and infinities are written as null, other numbers so that they read back exactly."""
+
+    def read(self) -> bytes | None:
+        """The next line."""
+        while line := self._line():
+            if line.strip():
+                return line
+        return None
+
+    def record(self, line: bytes) -> Record:
+        """The record that it is."""
+        return self._records.parse(line)
+
+    def write(self, answer: Mapping[str, Any]) -> None:
+        """Write it."""
+        self._sink.write(msgspec.json.encode(answer) + b"\n")
+
+
+class CsvLines(Lines):
+    """A table with a comma between columns and a point in numbers; the first line has the names of the columns.
+
+    Args:
+        records, source, sink: See `Lines`.
+        errors: Whether what was wrong with a row is written, into a last column.
+    """
+
+    def __init__(self, records: Records[Any], source: BinaryIO, sink: BinaryIO, *, errors: bool = False) -> None:
+        super().__init__(records, source, sink)
+        self._rows = csv.reader(_Texts(self._line), strict=True)
+        self._errors = errors
+        self._header: list[str] = []
+
+    def begin(self) -> None:
+        """Read the header, and write that of the answers.
+
+        Raises:
+            DataError: `column`, a name stands there twice.
+        """
+        first = self._row()
+        if first is not None:
+            self._header = _names(first)
+            self._put([*self._id, *self._records.columns, *(["error"] if self._errors else [])])
+
+    def read(self) -> list[str] | None:
+        """The next row."""
+        return self._row()
+
+    def _row(self) -> list[str] | None:
+        try:
+            return next((row for row in self._rows if row), None)
+        except csv.Error as error:
+            raise DataError(
+                "a line must be a row of CSV", got=str(error), fix="Quote cells that hold quotes, commas or line ends.",
+                code="csv",
+            ) from None  # fmt: skip
+
+    @property
+    def _id(self) -> list[str]:
+        """The first column of the answers, if rows name their streams."""
+        return [name for name in self._header if name in self._records.id_columns]
+
+    def record(self, line: list[str]) -> Record:
+        """The record that a row is."""
+        if len(line) != len(self._header):
+            raise DataError(
+                f"a row must have {len(self._header)} cells", got=str(len(line)), fix="Complete it.", code="csv"
+            )
+        return self._records.parse_row(dict(zip(self._header, line, strict=True)))
+
+    def write(self, answer: Mapping[str, Any]) -> None:
+        """Write it."""
+        name = [answer.get("id")] if self._id else []
+        self._put([*name, *self._records.cells(answer), *([answer.get("error")] if self._errors else [])])
+
+    def _put(self, cells: list[Any]) -> None:
+        out = io.StringIO(newline="")
+        csv.writer(out, lineterminator="\n").writerow(cells)
+        self._sink.write(out.getvalue().encode())
+
+
+def _names(header: list[str]) -> list[str]:
+    names = [name.strip() for name in header]
+    if len(set(names)) < len(names):
+        raise DataError(
+            "the first line must have the names of the columns, each once", got=",".join(names)[:80],
+            fix="Write them there.", code="column",
+        )  # fmt: skip
+    return names
+
+
+class _Texts:
+    """Lines as text; after an error the next one can be read."""
+
+    def __init__(self, line: Any) -> None:
+        self._line = line
+
+    def __iter__(self) -> _Texts:
+        return self
+
+    def __next__(self) -> str:
+        line: bytes = self._line()
+        if not line:
+            raise StopIteration
+        try:
+            return line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                "a line must be UTF-8", got=f"the byte 0x{line[error.start]:02x}", fix="Save the table as UTF-8.",
+                code="encoding",
+            ) from None  # fmt: skip

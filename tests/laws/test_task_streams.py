@@ -1,0 +1,215 @@
+"""Every task streams: step by step it says what it says of the whole, and a snapshot goes on anywhere to the bit.
+
+A new task must bring a row of `CASES`: without it these laws fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+
+import ostinato
+from ostinato._folder import catalogue
+from ostinato.data.freq import Grid
+from ostinato.data.times import time_text
+from ostinato.runtime import load
+from ostinato.runtime.records import base, records_of
+from ostinato.tasks.base import Task
+from ostinato.tasks.training import Training
+
+TASKS = catalogue("ostinato.tasks", Task)
+TINY = {"training": Training(epochs=1, members=1)}
+
+
+class Case(NamedTuple):
+    """A task as lines.
+
+    Args:
+        lines: From a model to the records that it answers, one stream after the other by chance.
+        whole: From a model and the records of one stream to the answers that the whole history has, one a record; None
+            where the batch has none to compare.
+    """
+
+    lines: Callable[[Any], list[dict[str, Any]]]
+    whole: Callable[[Any, list[dict[str, Any]]], list[Any]]
+
+
+def shuffled(streams: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """One after the other by chance, each in its own order."""
+    rng, left, mixed = np.random.default_rng(0), [list(stream) for stream in streams], []
+    while any(left):
+        going = [stream for stream in left if stream]
+        mixed.append(going[rng.integers(len(going))].pop(0))
+    return mixed
+
+
+def network_lines(model):
+    rng = np.random.default_rng(1)
+    return shuffled(
+        [[{"id": name, "x": row} for row in rng.normal(size=(25, model.input_shape[1])).tolist()] for name in "ab"]
+    )
+
+
+def network_whole(model, records):
+    x = np.array([record["x"] for record in records], np.float32)
+    return [{"y": model.predict(x[None, : n + 1])[0].tolist()} for n in range(len(x))]
+
+
+def forecast_lines(model):
+    rng, reach = np.random.default_rng(2), model.framing.reach
+    known, other = model.known.ids[0], [f"new {i}" for i in range(2)]
+    days = model.clock.freq.next(model.known.last[0], 2 * reach + 10)
+    series = [(known, 8), *((name, 2 * reach + 10) for name in other)]
+    return shuffled(
+        [
+            [
+                {"id": name, "ds": str(day.astype("datetime64[s]")), "y": float(value)}
+                for day, value in zip(days[:n], np.exp(rng.normal(3.0, 0.2, n)), strict=True)
+            ]
+            for name, n in series
+        ]
+    )
+
+
+def forecast_whole(model, records):
+    name, answers = records[0]["id"], []
+    values = [record["y"] for record in records]
+    times = [np.datetime64(record["ds"], "us") for record in records]
+    if name in model.known.ids:
+        i = model.known.ids.index(name)
+        before = model.known.tails[i]
+        values = [*before, *values]
+        freq, last = model.clock.freq, model.known.last[[i]]
+        at = freq.split(last)
+        past = Grid(at.number - np.arange(len(before))[::-1], np.repeat(at.residue, len(before)))
+        times = [*freq.join(past, like=last), *times]
+    for n in range(len(values) - len(records) + 1, len(values) + 1):
+        if n < model.framing.reach:
+            answers.append({"forecast": None})
+            continue
+        table = model.predict({"unique_id": [name] * n, "ds": times[:n], "y": values[:n]})
+        columns = {column: table[column].tolist() for column in model.columns()}
+        answers.append({"forecast": {"ds": time_text(table["ds"]), **columns}})
+    return answers
+
+
+def generate_lines(model):
+    text = written(model)
+    return shuffled([[{"id": name, "text": text[i : i + 7]} for i in range(0, 140, 7)] for name in "ab"])
+
+
+def written(model):
+    symbols = [model.vocabulary.decode([i]) for i in range(model.vocabulary.size)]
+    return "".join(np.random.default_rng(3).choice(symbols, 300).tolist())
+
+
+def generate_whole(model, records):
+    nats = model.surprise(model.vocabulary.encode("".join(record["text"] for record in records)))
+    ends = np.cumsum([len(model.vocabulary.encode(record["text"])) for record in records])
+    begins = [0, *ends[:-1]]
+    return [{"symbols": int(b - a), "nats": float(nats[a:b].sum())} for a, b in zip(begins, ends, strict=True)]
+
+
+CASES = {
+    "sequential": Case(network_lines, network_whole),
+    "forecast": Case(forecast_lines, forecast_whole),
+    "generate": Case(generate_lines, generate_whole),
+}
+each = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(scope="module")
+def path_of(tmp_path_factory):
+    folder, made = tmp_path_factory.mktemp("streams"), {}
+
+    def path(name):
+        if name not in made:
+            made[name] = folder / name
+            _trained(name).save(made[name])
+        return made[name]
+
+    return path
+
+
+def _trained(name):
+    if name != "sequential":
+        return TASKS[name](**TINY).fit(TASKS[name].sample())
+    layers = ostinato.layers
+    return ostinato.Sequential(
+        [layers.Input((None, 3)), layers.GRU(5, return_sequences=True), layers.LSTM(4), layers.Dense(2)], seed=1
+    )
+
+
+def told(records, line):
+    answer = records.answer(records.parse(msgspec.json.encode(line)))
+    assert answer.pop("id") == line["id"]
+    return answer
+
+
+def near(found, want):
+    """The same names, texts and counts, and numbers to rounding."""
+    if isinstance(want, dict):
+        assert list(found) == list(want)
+        for name, value in want.items():
+            near(found[name], value)
+    elif isinstance(want, list) and not isinstance(want[0], str):
+        np.testing.assert_allclose(found, want, rtol=2e-5, atol=1e-5)
+    elif isinstance(want, float):
+        assert found == pytest.approx(want, rel=1e-5, abs=1e-5)
+    else:
+        assert found == want
+
+
+def test_every_task_has_a_case():
+    assert set(CASES) == {"sequential", *TASKS}
+
+
+@each
+@pytest.mark.filterwarnings("ignore:.*not in training")
+def test_a_stream_says_what_the_whole_says(name, path_of):
+    model = load(path_of(name))
+    records, lines = records_of(model), CASES[name].lines(model)
+    answers = [told(records, line) for line in lines]
+    for stream in {line["id"] for line in lines}:
+        own = [i for i, line in enumerate(lines) if line["id"] == stream]
+        whole = CASES[name].whole(model, [lines[i] for i in own])
+        assert len(whole) == len(own)
+        for i, want in zip(own, whole, strict=True):
+            near(answers[i], want)
+
+
+@each
+@pytest.mark.filterwarnings("ignore:.*not in training")
+def test_a_snapshot_goes_on_anywhere_to_the_bit(name, path_of):
+    model = load(path_of(name))
+    lines = CASES[name].lines(model)
+    records = records_of(model)
+    whole = [told(records, line) for line in lines]
+    for cut in range(0, len(lines) + 1, max(len(lines) // 7, 1)):
+        first, second = records_of(model), records_of(load(path_of(name)))
+        answers = [told(first, line) for line in lines[:cut]]
+        assert second.restore(first.snapshot(cut)) == cut
+        answers += [told(second, line) for line in lines[cut:]]
+        assert answers == whole
+
+
+@each
+@pytest.mark.filterwarnings("ignore:.*not in training")
+def test_streams_that_wait_go_on_to_the_bit(name, path_of, monkeypatch):
+    model = load(path_of(name))
+    lines = CASES[name].lines(model)
+    records = records_of(model)
+    whole = [told(records, line) for line in lines]
+    monkeypatch.setattr(base, "OPEN", 1)
+    few = records_of(model)
+    assert [told(few, line) for line in lines] == whole
+    assert len(few) == len(records) == len({line["id"] for line in lines})
+    assert len(few._open) == 1
+    for stream in {line["id"] for line in lines}:
+        few.answer(few.parse(msgspec.json.encode({"id": stream, "reset": True})))
+    assert len(few) == 0
+    assert [told(few, line) for line in lines] == whole
