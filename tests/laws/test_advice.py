@@ -112,7 +112,7 @@ def test_advice_is_an_option_of_the_command_or_points_to_fit(words):
     fits = {flag for name, command in COMMANDS.items() if name.startswith("fit ") for flag in _flags(command)}
     own = fits if verb == "fit" else _flags(COMMANDS[words])
     for text in {text for file, _, text in ADVICE if file.partition("/")[0] not in IN_PYTHON_ONLY}:
-        if {match[1] for match in NAMED.finditer(text)} & {"precision", *(name for _, name in TO_PYTHON)}:
+        if {match[1] for match in NAMED.finditer(text)} & {name for _, name in TO_PYTHON}:
             continue
         shown = in_flags(DataError("there must be data", got="none", fix=text), verb=verb).fix
         for flag, to_fit in re.findall(r"(--[a-z][\w-]*) \S+( to fit)?", shown):

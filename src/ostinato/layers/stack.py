@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ostinato.errors import NotBuiltError, ShapeError
+from ostinato.errors import ArgumentError, NotBuiltError, ShapeError
 from ostinato.layers.module import Layer
 from ostinato.layers.noise import Noise
 from ostinato.maps.base import Shape, State
+from ostinato.runtime.native import PRECISIONS
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
 class Stack(nn.Module):
     """A sequence of layers that are computed one after the other; masks travel along.
+
+    `precision = "bf16"` multiplies matrices in bf16 while it trains (`torch.autocast`): dense layers on every device,
+    and recurrent layers where torch or cuDNN computes them. Weights, all that passes from layer to layer, states, sums
+    and the compiled kernels stay float32, and so does everything outside training.
 
     Args:
         layers: The layers, first one first.
@@ -30,6 +36,7 @@ class Stack(nn.Module):
         self.noise = Noise(seed)
         self.built_shape: Shape | None = None
         self.stop_training = False
+        self.precision = "float32"
 
     def build(self, shape: Shape) -> None:
         """Draw all weights for samples of `shape` (no batch axis)."""
@@ -50,10 +57,15 @@ class Stack(nn.Module):
             raise NotBuiltError(
                 "a stack must be built before it computes", got="no input shape", fix="Call build(input_shape)."
             )
+        check_precision(self.precision)
         final = []
-        for layer, state in zip(self.layers, states or ((),) * len(self.layers), strict=True):
-            x, mask, state = layer.run(x, mask=mask, state=state)  # type: ignore[operator]
-            final.append(state)
+        lower = self.training and self.precision != "float32"
+        with torch.autocast(x.device.type, torch.bfloat16) if lower else nullcontext():
+            for layer, state in zip(self.layers, states or ((),) * len(self.layers), strict=True):
+                x, mask, state = layer.run(x, mask=mask, state=state)  # type: ignore[operator]
+                if lower:
+                    x, state = _widened(x), tuple(map(_widened, state))
+                final.append(state)
         return x, mask, tuple(final)
 
     def charges(self) -> Tensor | None:
@@ -82,3 +94,14 @@ class Stack(nn.Module):
     def count_params(self) -> int:
         """Number of trainable and fixed numbers in all weights."""
         return sum(p.numel() for p in self.parameters())
+
+
+def check_precision(precision: object) -> None:
+    """Raise `ArgumentError` unless it is "float32" or "bf16"."""
+    if precision not in PRECISIONS:
+        names = " or ".join(map(repr, PRECISIONS))
+        raise ArgumentError(f"precision must be {names}", got=f"{precision!r:.80}", fix="Choose one of them.")
+
+
+def _widened(x: Tensor) -> Tensor:
+    return x.float() if x.dtype is torch.bfloat16 else x

@@ -119,6 +119,7 @@ def new_member(parts: Sequence[Part], shape: Shape, samples: Samples, *, trainin
     seed = training.seed * 1009 + number
     stack = Stack([Layer(part, name=f"layer_{i}") for i, part in enumerate(parts)], seed=seed)
     stack.build(shape)
+    stack.precision = training.precision
     order = Order(seed, training.batch_size, limit=STEPS_PER_EPOCH)
     return Member(stack, course(stack, samples, order, bptt=training.bptt, memory=training.memory), order)
 
@@ -152,6 +153,7 @@ def train_stack(
     together = team()
     if verbose and writes():
         callbacks.append(Progress(verbose, label=label))
+    stack.precision = training.precision
     history = train(
         stack,
         to.feed,

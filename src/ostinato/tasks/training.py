@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ostinato.errors import ArgumentError
+from ostinato.layers.stack import check_precision
 from ostinato.tasks.checks import check_choice, check_number, check_whole
 from ostinato.train.distributed import team
 from ostinato.train.optimisers import OPTIMIZERS, Optimizer
@@ -46,12 +47,14 @@ class Rates:
     optimizer: str | Optimizer = "adam"
     schedule: str = "constant"
     average: float = 0.0
+    precision: str = "float32"
 
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
         if not isinstance(self.optimizer, Optimizer):
             check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
         check_choice("schedule", self.schedule, SCHEDULES)
+        check_precision(self.precision)
         check_number("average", self.average)
         if self.average >= 1.0:
             raise ArgumentError("average must be below 1", got=repr(self.average), fix="Pass, say, 0.999.")
@@ -104,6 +107,7 @@ class Training(LongSequences, Rates, Saving):
             (Smith & Topin 2019). For the latter two set `epochs` to what will be trained, and `patience` as high.
         average: Share of the old average in a running mean of the weights, which is then what is kept (0.999, say); 0
             keeps the weights themselves.
+        precision: "bf16" multiplies matrices in bf16 while it trains, except in compiled kernels; weights stay float32.
         checkpoint: Folder in which the run is saved while it goes; the same call then goes on where it was stopped.
         every: Seconds between two saves.
     """

@@ -107,6 +107,12 @@ def train(
             got="windows along time" if team is None else "several processes",
             fix="Pass bptt=0 and train in one process, or pass another optimiser.",
         )
+    if optimizer.closures and stack.precision != "float32":
+        raise ArgumentError(
+            f"{type(optimizer).__name__} must have exact products, since it compares losses at places that are close",
+            got=f"precision {stack.precision!r}",
+            fix="Use precision='float32', or pass another optimizer.",
+        )
     if feed.carries:
         last_recurrent(stack)
     held = None if valid is None else as_feed(valid, None if isinstance(valid, Feed) else _batches_of(order)).still()

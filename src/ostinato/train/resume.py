@@ -292,6 +292,8 @@ def settings_of(
     found["weights"] = repr([tuple(p.shape) for p in stack.parameters()])
     if frozen:
         found["weights that are not trained"] = frozen
+    if stack.precision != "float32":
+        found["precision"] = stack.precision
     found["loss"] = objective
     found |= {f"optimizer {name}": value for name, value in _arguments(optimizer).items()}
     found["gradient"] = sweep

@@ -116,6 +116,7 @@ def range_test(
 ) -> RangeTest:
     """Look for the learning rate of the network."""
     stack = network.stack(network.parts(cells, size), seed=training.seed)
+    stack.precision = training.precision
     to = course(stack, feed, None, bptt=training.bptt, memory=training.memory)
     optimizer = training.optimiser(1)
     return lr_find(stack, to.feed, objective=Objective(cross_entropy), optimizer=optimizer, sweep=to.sweep, **limits)
