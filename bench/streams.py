@@ -172,10 +172,10 @@ def long(how: str, steps: int) -> Long:
     go(1_000_000)
     before, began = resident(), time.perf_counter()
     go(steps)
-    took = time.perf_counter() - began
+    took, growth = time.perf_counter() - began, resident() - before
     if not np.isfinite(stream.step(x[0])).all():
         raise SystemExit("the state is no longer finite")
-    return Long(how, steps, took, resident() - before)
+    return Long(how, steps, took, growth)
 
 
 def silence(cell: str) -> float:
