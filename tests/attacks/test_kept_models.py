@@ -166,4 +166,4 @@ def test_two_readers_agree_about_mutants(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_readers_agree_about_many_mutants(tmp_path: Path) -> None:
-    mutants(tmp_path, 50_000, 1)
+    mutants(tmp_path, 20_000, 1)

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -188,7 +189,9 @@ def once(read: Callable[[Path], object], path: Path) -> tuple[str, str]:
     """How an input was answered, and what is wrong with that, if anything."""
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
-        read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # what NumPy says of numbers, which no user understands
+            read(path)
     except OstinatoError as error:
         signal.setitimer(signal.ITIMER_PROF, 0)
         text = str(error)

@@ -301,7 +301,11 @@ def _cell(label: str, halves: Sequence[dict[str, Array]], nonlinearity: str | No
             b, b_rec = tensors["bias_ih"], tensors["bias_hh"]
             if b.shape != (U.shape[0],) or b_rec.shape != b.shape:
                 raise _refuse(f"biases must be [{U.shape[0]}]", f"{b.shape} and {b_rec.shape} in {label!r}")
-            w |= {"b": b, "b_rec": b_rec} if gates == 3 else {"b": b + b_rec}
+            with np.errstate(over="ignore"):
+                both = b + b_rec
+            if not np.isfinite(both).all():
+                raise _refuse("the sums of two biases must be finite in float32", f"others in {label!r}")
+            w |= {"b": b, "b_rec": b_rec} if gates == 3 else {"b": both}
         weights.append(w)
     assert cell is not None, "a layer has a direction"
     if len({tuple(sorted((k, v.shape) for k, v in w.items())) for w in weights}) > 1:
