@@ -41,12 +41,19 @@ def need(true: bool, what: str) -> None:
         sys.exit(f"tests/alone: {what}")
 
 
-def run(*words: object, code: int = 0) -> str:
-    """Run `ostinato`, away from the source; its output and its errors. It must end with `code`."""
+def run(*words: object, code: int = 0, given: str = "") -> str:
+    """Run `ostinato`, away from the source, with a few lines `given` on its standard input; its output and its errors.
+
+    It must end with `code`.
+    """
     process = subprocess.Popen(
-        [COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tempfile.gettempdir()
-    )
+        [COMMAND, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=tempfile.gettempdir(),
+    )  # fmt: skip
+    assert process.stdin is not None
     assert process.stdout is not None
+    process.stdin.write(given.encode())
+    process.stdin.close()
     shown = process.stdout.read().decode()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -133,6 +140,17 @@ def generate() -> None:
         need(tune.read_bytes().hex() == KEPT["midi"]["answers"]["greedy"], "generate must give the same tune")
 
 
+def stream() -> None:
+    """A text in two pieces, with the state in a file between them, costs what it costs at once."""
+    path, kept = MODELS / "characters.safetensors", KEPT["characters"]
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder, "state")
+        parts = (kept["question"][:3], kept["question"][3:])
+        lines = [run("stream", path, "--snapshot", state, given=json.dumps(part) + "\n") for part in parts]
+    nats = sum(json.loads(line)["nats"] for line in lines)
+    need(abs(nats + kept["answers"]["log probability"]) < 1e-4, f"the text must cost the same in pieces: {lines}")
+
+
 def training_says_what_it_needs() -> None:
     """One sentence with the line that brings torch."""
     shown = run("fit", "forecast", "x.csv", "--out", "x.safetensors", code=2)
@@ -140,7 +158,7 @@ def training_says_what_it_needs() -> None:
 
 
 CHECKS: tuple[Callable[[], None], ...] = (
-    nothing_heavy_is_installed, the_runtime_is_small, models_give_their_answers, doctor, predict, generate,
+    nothing_heavy_is_installed, the_runtime_is_small, models_give_their_answers, doctor, predict, generate, stream,
     training_says_what_it_needs,
 )  # fmt: skip
 

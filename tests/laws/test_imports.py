@@ -89,7 +89,9 @@ def test_below_the_torch_line_nothing_heavy_is_loaded():
     assert not {name for name in loaded if name.partition(".")[0] in HEAVY}
 
 
-@pytest.mark.parametrize("module", ["ostinato.runtime", "ostinato.cli.predict", "ostinato.cli.generate"])
+@pytest.mark.parametrize(
+    "module", ["ostinato.runtime", "ostinato.cli.predict", "ostinato.cli.generate", "ostinato.cli.stream"]
+)
 def test_what_predicts_loads_no_more_than_it_needs(module: str):
     assert not _loaded(f"import {module}") & set(LATE)
 
