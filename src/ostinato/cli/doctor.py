@@ -32,7 +32,7 @@ def command() -> None:
     click.echo(f"  {'threads':12}{native.threads(os.cpu_count() or 1)} at most")
     click.echo("kernels in training" if importlib.util.find_spec("torch") else "kernels of the runtime")
     for name, (kernel, why) in _choices().items():
-        click.echo(f"  {name:18}{kernel:12}{why}")
+        click.echo(f"  {name:22}{kernel:12}{why}")
 
 
 def _choices() -> dict[str, tuple[str, str]]:
