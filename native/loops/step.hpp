@@ -2,8 +2,8 @@
 #pragma once
 
 // One row reads each weight once a step. If they do not all fit the first cache (of 32 KiB), each step begins with the
-// blocks that the one before ended with, which are still there; with so few at once that they are few, and so many that
-// there are four sums to add to in turn. A sixth of the time of an LSTM with 64 units.
+// blocks that the one before ended with, which are still there: a few at once, so many that there are at least three sums to
+// add to in turn.
 template <class Tile, int NA>
 void step_blocks(const at_step& here, index rows, bool large, bool back) {
     constexpr index group = (3 + NA) / NA;
