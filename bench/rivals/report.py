@@ -49,8 +49,9 @@ class Found(msgspec.Struct):
     geometric_means: dict[str, dict[str, float]] = {}
 
     def alike(self, other: Found) -> bool:
-        """Whether rows of both may stand in one table."""
-        return all(getattr(self, f) == getattr(other, f) for f in ("machine", "threads", "isa", "versions"))
+        """Whether rows of both may stand in one table: machines of one name may be of different speed."""
+        same = all(getattr(self, f) == getattr(other, f) for f in ("machine", "threads", "isa", "versions"))
+        return same and 0.85 < self.peak_gflops / other.peak_gflops < 1.18
 
     @property
     def rivals(self) -> list[str]:
