@@ -12,7 +12,7 @@ def test_it_is_refused(steps: object) -> None:
     model = of_numbers()
     with model.stream() as stream:
         blob = stream.snapshot()
-        key = model._stepping.network.model
+        key = model.stepping.network.model
         _, arrays = unpack(blob, key, "network")
         assert model.stream(pack(key, "network", {"steps": 2**62 - 1}, arrays)).steps == 2**62 - 1
         with pytest.raises(SnapshotError) as caught:
