@@ -38,7 +38,7 @@ from ostinato.train.truncated import course
 from ostinato.version import __version__
 
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
-UNITS, WIDTH, EPOCHS, RATE, CLIP, GOALS = 512, 64, 6, 3e-3, 1.0, (1.88, 1.55)
+UNITS, WIDTH, EPOCHS, RATE, CLIP, GOALS = 512, 64, 4, 3e-3, 1.0, (1.88, 1.55)
 
 
 def text() -> str:
