@@ -97,8 +97,12 @@ class Problem:
         if self.time > 1:
             return lambda: prepared.forward(self.x, self.state)
         model = Network((Recurrent(self.cell, return_sequences=True),), [self.w], (None, self.units), precision)
-        stream, x = model.stream(), self.x[0, 0].copy()
-        return lambda: stream.step(x)
+        if self.batch == 1:
+            stream, one = model.stream(), self.x[0, 0].copy()
+            return lambda: stream.step(one)
+        pool, x = model.pool(self.batch), np.ascontiguousarray(self.x[:, 0])
+        ids = [pool.open() for _ in range(self.batch)]
+        return lambda: pool.step(ids, x)
 
     def theirs(self) -> Callable[[], object]:
         """One call of torch in bfloat16, its inputs cast before."""
