@@ -50,7 +50,8 @@ sanitize: $(VENV)/.dev
 	$(BIN)/ctest --test-dir build/address --output-on-failure
 	OSTINATO_SANITIZED=$$(ls $(CURDIR)/build/address/_native*.so) PYTHONPATH=native/tests:src OMP_NUM_THREADS=1 \
 	  ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider -k native tests/laws/test_native.py tests/laws/test_recurrence.py
+	  $(BIN)/python -m pytest -q -p no:cacheprovider -k native tests/laws/test_native.py tests/laws/test_native_refusals.py \
+	  tests/laws/test_recurrence.py
 	$(SANITIZE) -B build/thread -DOSTINATO_SANITIZE=thread -DOSTINATO_MODULE=OFF
 	$(BIN)/cmake --build build/thread
 	$(BIN)/ctest --test-dir build/thread --output-on-failure

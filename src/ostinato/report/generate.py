@@ -132,9 +132,10 @@ def _scores(scores: Sequence[Score], symbols: int) -> str:
         Column("nats", "Nats a symbol", best="low"),
         Column("perplexity", "Perplexity", best="low"),
     ]
+    count = f"{symbols:,}".replace(",", "\u202f")
     caption = (
-        f"Mean over {symbols:,} symbols of the validation part, which no method was trained on. ".replace(",", "\u202f")
-        + "Less is better. A perplexity of p means: as unsure as between p equally likely symbols."
+        f"Mean over {count} symbols of the validation part, which no method was trained on. "
+        "Less is better. A perplexity of p means: as unsure as between p equally likely symbols."
     )
     return table(columns, scores, caption=caption, own=0)
 
@@ -143,7 +144,8 @@ def _sample(sample: Sample) -> str:
     prime = f"<b>{_visible(sample['prime'])}</b>" if sample["prime"] else ""
     body = f"<pre>{prime}{_visible(sample['text'])}</pre>"
     if len(sample["text"]) > LONG:
-        body = f"<details><summary>{len(sample['text']):,} characters</summary>{body}</details>".replace(",", "\u202f")
+        count = f"{len(sample['text']):,}".replace(",", "\u202f")
+        body = f"<details><summary>{count} characters</summary>{body}</details>"
     return f"<h3>{escape(sample['label'])}</h3>{body}"
 
 

@@ -79,7 +79,7 @@ def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> 
             "valid_loss": losses["val_loss"],
             "best_epoch": fitted.trained.epochs,
         },
-        "pace": f"{fitted.seconds:.0f} s in all, {speed:,.0f} symbols a second.".replace(",", "\u202f"),
+        "pace": f"{fitted.seconds:.0f} s in all, " + f"{speed:,.0f} symbols a second.".replace(",", "\u202f"),
         "data": _data(corpus),
         "treatments": corpus.treatments,
         "model": layer_rows(fitted.parts, (None,)),
