@@ -45,6 +45,7 @@ from ostinato.runtime.snapshot import unpack
 
 MODELS = sorted((Path(__file__).parents[1] / "golden/models").glob("*/*.safetensors"))
 KERAS = Path(__file__).parents[1] / "golden/model.keras"
+H5 = KERAS.with_name("chain.h5")
 SECONDS = 1.0
 MEMORY = 1 << 30
 MOST_SEEDS = 3000
@@ -61,12 +62,14 @@ class Target:
         read: Reads a file; what it raises beyond `OstinatoError` is a finding.
         mutators: One is drawn for each input.
         ending: How the file's name ends.
+        seconds: How much work an input may take.
     """
 
     seeds: Callable[[], list[bytes]]
     read: Callable[[Path], object]
     mutators: tuple[Mutate, ...] = (mutate.raw,)
     ending: str = ""
+    seconds: float = SECONDS
 
 
 CSV = [
@@ -137,7 +140,8 @@ TARGETS: dict[str, Target] = {
     "csv_gz": Target(lambda: [gzip.compress(data, mtime=0) for data in CSV], _panel, ending=".csv.gz"),
     "text": Target(lambda: list(TEXTS), _texts, ending=".txt"),
     "state_dict": Target(_state_dicts, read_source, (mutate.plain_tensors, mutate.plain_tensors, mutate.raw)),
-    **({"keras": Target(_keras, read_source, (mutate.archive, mutate.archive, mutate.raw), ".keras")}
+    **({"keras": Target(_keras, read_source, (mutate.archive, mutate.archive, mutate.raw), ".keras"),
+        "h5": Target(lambda: [H5.read_bytes()], read_source, ending=".h5", seconds=5.0)}
        if find_spec("h5py") else {}),
     **({"midi": Target(_tunes, read_tune, ending=".mid")} if find_spec("mido") else {}),
 }  # fmt: skip
@@ -173,7 +177,7 @@ def fuzz(target: Target, *, seed: int, seconds: float = 1e9, executions: int = 1
         while found.executions < executions and time.monotonic() < end and len(found.faults) < 20:
             data = rng.choice(target.mutators)(rng, rng.choice(seeds), rng.choice(seeds))
             path.write_bytes(data)
-            answer, fault = once(target.read, path)
+            answer, fault = once(target.read, path, target.seconds)
             found.executions += 1
             found.answers[answer.partition(":")[0]] += 1
             if fault and answer not in known:
@@ -185,9 +189,9 @@ def fuzz(target: Target, *, seed: int, seconds: float = 1e9, executions: int = 1
     return found
 
 
-def once(read: Callable[[Path], object], path: Path) -> tuple[str, str]:
+def once(read: Callable[[Path], object], path: Path, seconds: float = SECONDS) -> tuple[str, str]:
     """How an input was answered, and what is wrong with that, if anything."""
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # what NumPy says of numbers, which no user understands

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ostinato.convert.folder import MODEL
-from ostinato.convert.keras.files import load_keras
+from ostinato.convert.keras.files import Read, load_keras
 from ostinato.convert.tensors import read_tensors
 from ostinato.convert.torch import from_state_dict
-from ostinato.errors import ConversionError, UnsupportedFormat
+from ostinato.errors import ArgumentError, ConversionError, UnsupportedFormat
 from ostinato.runtime.bundle import Bundle, load
-from ostinato.runtime.sequential_file import to_bundle
+from ostinato.runtime.keras_h5 import is_h5
+from ostinato.runtime.sequential_file import layers_of, name_of, to_bundle
 
 
 class Source(NamedTuple):
@@ -35,24 +37,30 @@ def read_source(
     sha256: str | None = None,
     sequences: bool = False,
     nonlinearity: str | None = None,
+    into: str | os.PathLike[str] | None = None,
 ) -> Source:
-    """Read a model file, a folder that `ostinato convert --to folder` wrote, a `.keras` file, or a state_dict of torch
-    in a safetensors file.
+    """Read a model file, a folder that `ostinato convert --to folder` wrote, a `.keras` or `.h5` file of Keras, or a
+    state_dict of torch in a safetensors file.
 
     Args:
         path: The file or folder.
         sha256: Digest of the whole model file, in hex; another one is refused.
         sequences: For a state_dict: whether the last recurrent layer returns all its outputs.
         nonlinearity: For a state_dict of a torch.nn.RNN: "tanh" or "relu".
+        into: For weights of Keras alone (`.weights.h5`), which do not describe their layers: a file of any of these
+            kinds that holds a model of the same layers. It is only read.
 
     Raises:
         ModelFileError: A model file is refused.
         ConversionError: A file of another format is damaged, or cannot be expressed here.
     """
     path = Path(path)
+    if into is not None:
+        _no_digest(sha256)
+        return _with_weights(read_source(into), path)
     if path.is_dir():
         return Source(load(path / MODEL, sha256=sha256), "folder", [])
-    if _begins_with(path, b"PK\x03\x04"):
+    if _begins_with(path, b"PK\x03\x04") or is_h5(path):
         _no_digest(sha256)
         read = load_keras(path)
         notes = ["what matters in training only (initialisers, penalties, the optimiser) was not taken over"]
@@ -66,6 +74,20 @@ def read_source(
     plain = read_tensors(path)
     state = from_state_dict(plain.arrays, sequences=sequences, nonlinearity=nonlinearity, order=plain.modules)
     return Source(to_bundle(state.layers, state.input_shape, name="torch"), "torch", state.notes)
+
+
+def _with_weights(model: Source, path: Path) -> Source:
+    """The model with the weights of a file of Keras."""
+    if not is_h5(path):
+        raise ArgumentError(
+            "into must only be given for weights of Keras in an H5 file",
+            got=ascii(path.name) if path.is_file() else "no such file",
+            fix="Leave it out: files of other kinds describe their layers themselves.",
+        )
+    bundle = model.bundle
+    read = load_keras(path, into=Read(name_of(bundle), layers_of(bundle), tuple(bundle.manifest.input_shape)))
+    weights = [{**own, **layer.weights} for own, layer in zip(bundle.weights, read.layers, strict=True)]
+    return Source(replace(bundle, weights=weights), "keras", model.notes)
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +18,8 @@ from ostinato.losses.named import Loss
 from ostinato.maps.base import Shape
 from ostinato.models.figures import Figure
 from ostinato.runtime.bundle import Bundle, load, save
+from ostinato.runtime.keras_h5 import Slot, is_h5
+from ostinato.runtime.keras_legacy import read_weights
 from ostinato.runtime.manifest import FORMAT, Manifest, Settings, to_spec
 from ostinato.runtime.sequential_file import TASK, Extras
 from ostinato.train.optimisers import OPTIMIZERS, Averages, Limits, Optimizer
@@ -82,7 +85,12 @@ def load_weights(model: Savable, path: str | os.PathLike[str]) -> None:
 
     Raises:
         ModelFileError: The file cannot be used, or its layers are others.
+        ConversionError: The same for an H5 file of Keras.
+        MissingDependency: It is one, and h5py is not installed.
     """
+    if is_h5(path):
+        _load_keras_weights(model, path)
+        return
     bundle = load(path, task_tensors={})
     layers = model.entries
     if bundle.parts != tuple(layer.part for layer in layers):
@@ -94,6 +102,18 @@ def load_weights(model: Savable, path: str | os.PathLike[str]) -> None:
         )
     for layer, weights in zip(layers, bundle.weights, strict=True):
         fill(layer, weights)
+
+
+def _load_keras_weights(model: Savable, path: str | os.PathLike[str]) -> None:
+    """From an H5 file that Keras wrote; everything is checked before a weight is changed."""
+    slots = [
+        Slot(layer.part, {k: w.detach().cpu().numpy() for k, w in layer.tensors().items() if k not in layer.fixed},
+             f"layer {layer.name!r}")
+        for layer in model.entries
+    ]  # fmt: skip
+    found = read_weights(Path(path).read_bytes(), slots)
+    for layer, arrays in zip(model.entries, found, strict=True):
+        layer.set_weights(arrays)
 
 
 def _extras(model: Savable, layers: list[KerasLayer]) -> Extras:

@@ -334,7 +334,7 @@ class Sequential(Layered):
         self.save(path)
 
     def load_weights(self, path: str | os.PathLike[str]) -> None:
-        """Take the weights of a saved model of the same layers."""
+        """Take the weights of a saved model of the same layers; also of Keras' `.weights.h5` and `.h5` files."""
         self._need_built()
         saving.load_weights(self, path)
 

@@ -33,10 +33,12 @@ class Archive(NamedTuple):
     Args:
         config: The model's configuration, as JSON gives it.
         weights: The bytes of the H5 file.
+        version: The version of Keras that wrote it; empty if unknown.
     """
 
     config: dict[str, Any]
     weights: bytes
+    version: str
 
 
 def read_archive(path: str | os.PathLike[str]) -> Archive:
@@ -52,11 +54,13 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
             _check_names(archive)
             _check_sizes(archive, os.path.getsize(path))
             config, weights = _member(archive, CONFIG), _member(archive, WEIGHTS)
+            about = _member(archive, METADATA) if METADATA in archive.namelist() else b"{}"
     except ConversionError:
         raise
     except _BROKEN as error:
         raise _refuse("the file must be a whole .keras archive", ascii(str(error)[:200])[1:-1]) from None
-    return Archive(parse_config(config), weights)
+    version = parse_config(about).get("keras_version", "")
+    return Archive(parse_config(config), weights, version[:40] if isinstance(version, str) else "")
 
 
 def write_archive(path: str | os.PathLike[str], config: Mapping[str, Any], weights: bytes) -> None:

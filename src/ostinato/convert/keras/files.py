@@ -1,4 +1,4 @@
-"""Whole models: `.keras` files and H5 weights from our layers, and our layers from them."""
+"""Whole models: `.keras` and `.h5` files and H5 weights from our layers, and our layers from them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ostinato.convert.keras.archive import read_archive, write_archive
+from ostinato.convert.keras.archive import parse_config, read_archive, write_archive
+from ostinato.convert.keras.chain import Chain, chain
 from ostinato.convert.keras.classes import check_masks, to_config, to_part
-from ostinato.convert.keras.h5 import Array, Place, read_weights, write_weights
-from ostinato.convert.keras.options import nested, refuse
+from ostinato.convert.keras.options import refuse
 from ostinato.maps.base import Part, Shape
 from ostinato.maps.embedding import Embedding
 from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.maps.unembedding import Unembedding
 from ostinato.runtime.atomic import replace_file
-from ostinato.runtime.keras_weights import from_keras, to_keras
+from ostinato.runtime.keras_h5 import Slot, is_h5, write_layers
+from ostinato.runtime.keras_legacy import check_version, read_config, read_weights
+from ostinato.runtime.keras_weights import from_keras
 from ostinato.runtime.sequential_file import Named
 from ostinato.scans.bidirectional import Bidirectional
 from ostinato.scans.recurrent import Recurrent
 
 _BIASES = re.compile(r"(forward_|backward_)?(b|b_rec)")
-_MOST_AXES = 4
-_MOST_LAYERS = 1000
 
 
 class Read(NamedTuple):
@@ -43,36 +44,62 @@ class Read(NamedTuple):
     input_shape: Shape
 
 
-def load_keras(path: str | os.PathLike[str]) -> Read:
-    """Read a `.keras` file of a Sequential.
+def load_keras(path: str | os.PathLike[str], *, into: Read | None = None) -> Read:
+    """Read a `.keras` or `.h5` file of a Sequential, or of a functional model that is one chain.
 
     Weights are converted exactly: gates in our order, z of a published GRU negated.
+
+    Args:
+        path: The file.
+        into: A model of the same layers, whose weights are replaced; for a file of weights alone, which says nothing
+            about the layers.
 
     Raises:
         ConversionError: The file is damaged or hostile, or a layer has no counterpart here.
         MissingDependency: h5py is not installed.
     """
-    archive = read_archive(path)
-    name, shape, described = _described(archive.config)
-    parts = {label: part for label, part, _ in described}
-    check_masks(parts)
-    needed = _needed(described, shape)
+    config, weights, version = _opened(path)
+    if into is not None:
+        return _filled(into, weights)
+    if config is None:
+        raise refuse(
+            "a file of weights must come with a model of the layers that they belong to", "weights alone",
+            fix="Run: ostinato convert WEIGHTS OUT --into MODEL; or load_weights of a Sequential of the same layers.",
+        )  # fmt: skip
+    described = chain(config)
+    wheres = [f"layer {one.name!r}" for one in described.layers]
+    parts = [to_part(one.kind, one.config, where) for one, where in zip(described.layers, wheres, strict=True)]
+    check_masks({one.name: part for one, (part, _) in zip(described.layers, parts, strict=True)})
+    check_version(version, [(part, where) for where, (part, _) in zip(wheres, parts, strict=True)])
+    needed = _needed(described, parts)
     count = sum(math.prod(w.shape) for n in needed for w in n.values())
-    if 2 * count > len(archive.weights):
-        raise refuse(f"the H5 file must hold the layers' {count} numbers", f"{len(archive.weights)} bytes")
-    kinds = [nested(layer, "").kind for layer in _layers(archive.config)]
-    likes = [{key: np.zeros(w.shape, np.float32) for key, w in n.items()} for n in needed]
-    places = [
-        place
-        for (label, part, _), path_, like in zip(described, _paths(kinds), likes, strict=True)
-        for place in _places(part, path_, like, f"layer {label!r}")
+    if 2 * count > len(weights):
+        raise refuse(f"the H5 file must hold the layers' {count} numbers", f"{len(weights)} bytes")
+    layers = [
+        Named(one.name, part, {key: np.zeros(w.shape, np.float32) for key, w in n.items()})
+        for one, (part, _), n in zip(described.layers, parts, needed, strict=True)
     ]
-    arrays = iter(read_weights(archive.weights, places))
-    layers = []
-    for (label, part, _), like in zip(described, likes, strict=True):
-        flat = [a for _ in _places(part, "", like, "") for a in next(arrays)]
-        layers.append(Named(label, part, from_keras(part, flat, like=like)))
-    return Read(name, layers, shape)
+    return _filled(Read(described.name, layers, described.input_shape), weights)
+
+
+def _opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any] | None, bytes, str]:
+    """The configuration if there is one, the bytes of the H5 file, and the version of Keras that wrote them."""
+    if not is_h5(path):
+        return read_archive(path)
+    weights = Path(path).read_bytes()
+    found = read_config(weights)
+    return (None, weights, "") if found is None else (parse_config(found[0]), weights, found[1])
+
+
+def _filled(model: Read, weights: bytes) -> Read:
+    """The model with the weights of an H5 file."""
+    slots = [Slot(n.part, n.weights, f"layer {n.name!r}") for n in model.layers]
+    arrays = read_weights(weights, slots)
+    layers = [
+        Named(n.name, n.part, from_keras(n.part, flat, like=n.weights))
+        for n, flat in zip(model.layers, arrays, strict=True)
+    ]
+    return Read(model.name, layers, model.input_shape)
 
 
 def save_keras(path: str | os.PathLike[str], layers: Sequence[Named], input_shape: Shape, *, name: str) -> None:
@@ -90,17 +117,16 @@ def save_keras(path: str | os.PathLike[str], layers: Sequence[Named], input_shap
     """
     check_masks({layer.name: layer.part for layer in layers})
     said = [to_config(n.part, bias=_has_bias(n), where=f"layer {n.name!r}") for n in layers]
-    filled = []
-    for layer, place in zip(layers, _paths([s.kind for s in said]), strict=True):
-        part, own = layer.part, dict(layer.weights)
-        if isinstance(part, Unembedding):
-            own = {"W": own["table"].T, "b": own["b"]}
-        filled += [(one, to_keras(inner, w)) for one, inner, w in _halves(part, place, own)]
-    weights = write_weights([(Place(p, [], ""), arrays) for p, arrays in filled])
+    weights = write_layers([(n.part, _as_dense(n) if isinstance(n.part, Unembedding) else n.weights) for n in layers])
     if os.fspath(path).lower().endswith(".keras"):
         write_archive(path, _config(layers, said, input_shape, name), weights)
     else:
         replace_file(os.fspath(path), [weights])
+
+
+def _as_dense(layer: Named) -> dict[str, Any]:
+    """The weights of an unembedding as those of a dense layer."""
+    return {"W": layer.weights["table"].T, "b": layer.weights["b"]}
 
 
 def _has_bias(layer: Named) -> bool:
@@ -127,78 +153,15 @@ def _entry(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {"module": "keras.layers", "class_name": kind, "config": dict(config), "registered_name": None}
 
 
-def _layers(config: Mapping[str, Any]) -> list[Any]:
-    """The entries of a Sequential's configuration, without its input."""
-    model = nested(config, "the model")
-    layers = model.config.get("layers")
-    if model.kind != "Sequential" or not isinstance(layers, list) or len(layers) > _MOST_LAYERS:
-        raise refuse("the model must be a Sequential", ascii(model.kind[:60]))
-    return [one for one in layers if nested(one, "a layer").kind != "InputLayer"]
-
-
-def _described(config: Mapping[str, Any]) -> tuple[str, Shape, list[tuple[str, Part, bool]]]:
-    """The model's name, the shape of a sample, and each layer with its name and whether it has biases."""
-    layers = _layers(config)
-    found: list[tuple[str, Part, bool]] = []
-    for one in layers:
-        kind, options = nested(one, "a layer")
-        label = options.get("name")
-        where = f"layer {str(label)[:60]!a}"
-        if not isinstance(label, str) or not 0 < len(label) <= 128 or label in [n for n, _, _ in found]:
-            raise refuse("layers must have short names that differ", where)
-        found.append((label, *to_part(kind, options, where)))
-    model = nested(config, "the model").config
-    name = model.get("name")
-    return (name if isinstance(name, str) and 0 < len(name) <= 128 else "sequential"), _input_shape(model), found
-
-
-def _input_shape(model: Mapping[str, Any]) -> Shape:
-    first = nested(model["layers"][0], "the input").config if model["layers"] else {}
-    batch = first.get("batch_shape", first.get("batch_input_shape", model.get("build_input_shape")))
-    fits = isinstance(batch, list) and 2 <= len(batch) <= 1 + _MOST_AXES
-    if not fits or not all(n is None or (type(n) is int and 0 < n < 2**31) for n in batch):
-        raise refuse("the model must know its input shape", ascii(str(batch)[:60]))
-    return tuple(batch[1:])
-
-
-def _needed(described: Sequence[tuple[str, Part, bool]], shape: Shape) -> list[dict[str, Any]]:
+def _needed(described: Chain, parts: Sequence[tuple[Part, bool]]) -> list[dict[str, Any]]:
     """The weights of each layer that exist."""
-    needed = []
-    for label, part, bias in described:
+    needed, shape = [], described.input_shape
+    for one, (part, bias) in zip(described.layers, parts, strict=True):
         try:
             all_of_it = part.weights(shape)
             shape = part.out_shape(shape)
         except ValueError as error:
-            raise refuse("layers must fit each other", ascii(str(error)[:200])[1:-1], f"layer {label!r}") from None
+            raise refuse("layers must fit each other", ascii(str(error)[:200])[1:-1], f"layer {one.name!r}") from None
         recurrent = isinstance(part, (Recurrent, Bidirectional))
         needed.append({k: w for k, w in all_of_it.items() if bias or not recurrent or not _BIASES.fullmatch(k)})
     return needed
-
-
-def _paths(kinds: Sequence[str]) -> list[str]:
-    """The groups of layers of these classes: the class's name, numbered from the second on."""
-    counts: dict[str, int] = {}
-    paths = []
-    for kind in kinds:
-        text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
-        number = counts.get(text, 0)
-        counts[text] = number + 1
-        paths.append(f"layers/{text}" + (f"_{number}" if number else ""))
-    return paths
-
-
-def _halves(part: Part, path: str, own: Mapping[str, Array]) -> list[tuple[str, Part, dict[str, Array]]]:
-    """The groups of one layer, each with the formula and the weights that lie in it."""
-    if isinstance(part, Bidirectional):
-        sides = (("forward", part.layer), ("backward", part.backward or part.layer))
-        return [
-            (f"{path}/{side}_layer/cell/vars", one, {k.removeprefix(f"{side}_"): v for k, v in own.items()
-                                                     if k.startswith(f"{side}_")})
-            for side, one in sides
-        ]  # fmt: skip
-    inside = "/cell" if isinstance(part, Recurrent) else "/layer" if isinstance(part, TimeDistributed) else ""
-    return [(f"{path}{inside}/vars", part, dict(own))]
-
-
-def _places(part: Part, path: str, like: Mapping[str, Array], where: str) -> list[Place]:
-    return [Place(at, [a.shape for a in to_keras(one, w)], where) for at, one, w in _halves(part, path, like)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from ostinato.errors import ConversionError, OstinatoError
@@ -14,7 +14,9 @@ _TRAINING = ("_initializer", "_regularizer", "_constraint")
 _MEANINGLESS = ("name", "trainable", "batch_shape", "batch_input_shape", "quantization_config", "lora_rank",
                 "lora_alpha", "autocast", "build_config", "sparse")  # fmt: skip
 
-_MODULES = ("keras", "keras.layers")
+_LAYERS = ("keras", "keras.layers")
+_MODELS = ("keras", "keras.models", "keras.src.models.functional", "keras.src.engine.functional")
+_OPERATIONS = ("keras.src.ops.numpy",)
 
 
 class Nested(NamedTuple):
@@ -29,21 +31,33 @@ class Nested(NamedTuple):
     config: Mapping[str, Any]
 
 
-def refuse(rule: str, got: str, where: str = "") -> ConversionError:
+_LESS = "Convert a model of such layers; ONNX can carry more than Keras does."
+
+
+def refuse(rule: str, got: str, where: str = "", *, fix: str = _LESS) -> ConversionError:
     """The error for a broken rule."""
-    return ConversionError(
-        rule, got=got, where=where, fix="Convert a model of such layers; ONNX can carry more than Keras does."
-    )
+    return ConversionError(rule, got=got, where=(where,) if where else (), fix=fix)
 
 
-def nested(value: Any, where: str) -> Nested:
-    """A layer of Keras' own, out of a configuration."""
+def nested(value: Any, where: str, *, ours: bool = True, operations: Collection[str] = ()) -> Nested:
+    """A layer of Keras' own, out of a configuration.
+
+    Args:
+        value: The object.
+        where: The layer, for messages.
+        ours: Whether it is a layer; False for the model, whose class lies elsewhere.
+        operations: Functions of Keras that may stand among the layers.
+
+    Raises:
+        ConversionError: It is no such object, or names a class that is not Keras' own.
+    """
     if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
         raise refuse("a layer must be an object with class_name and config", type(value).__name__, where)
     kind = value.get("class_name")
     if not isinstance(kind, str):
         raise refuse("a layer must have a class_name", type(kind).__name__, where)
-    if value.get("registered_name") not in (None, kind) or value.get("module", "keras.layers") not in _MODULES:
+    modules = _MODELS if not ours else _OPERATIONS if kind in operations else _LAYERS
+    if value.get("registered_name") not in (None, kind) or value.get("module") not in (None, *modules):
         raise refuse("layers must be Keras' own, since a file can never bring code", ascii(kind[:60]), where)
     return Nested(kind, value["config"])
 
