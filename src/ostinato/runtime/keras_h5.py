@@ -34,6 +34,9 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 """How an H5 file begins."""
 
 _PURPOSE = "to read and write Keras' H5 files"
+_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What h5py raises over damaged files."""
+
 _DEEPEST = 8
 _MOST_OBJECTS = 20_000
 _LAYERS = "layers"
@@ -87,16 +90,7 @@ def opened(data: bytes) -> Iterator[tuple[Any, Any]]:
             yield h5py, file
     except ConversionError:
         raise
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        MemoryError,
-    ) as error:
+    except _BROKEN as error:
         raise refuse("the weights must be a whole H5 file", ascii(str(error)[:200])[1:-1]) from None
 
 

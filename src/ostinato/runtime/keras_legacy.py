@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
+
 from ostinato.errors import ConversionError
 from ostinato.maps.base import Part
 from ostinato.runtime.keras_h5 import Array, Slot, array_of, opened, reached, read_layers, refuse
 
 _WEIGHTS, _CONFIG, _LAYER_NAMES, _NAMES = "model_weights", "model_config", "layer_names", "weight_names"
 _BESIDE = "top_level_model_weights"
+_PADDINGS = (0, 1, 2)
 _MOST_NAMES = 1000
 _MOST_LOOSE_NAMES = 64
 """Names that may be as long as the file each, since many may share one text."""
@@ -27,7 +30,7 @@ def read_weights(data: bytes, slots: Sequence[Slot]) -> list[list[Array]]:
     with opened(data) as (h5py, file):
         group = reached(h5py, file, [_WEIGHTS], "") if _WEIGHTS in file else file
         if _has(group, _LAYER_NAMES):
-            check_version(_version(group) or _version(file), [(s.part, s.where) for s in slots])
+            check_version(_version(h5py, group) or _version(h5py, file), [(s.part, s.where) for s in slots])
             return _read(h5py, group, slots)
     return read_layers(data, slots)
 
@@ -39,15 +42,10 @@ def read_config(data: bytes) -> tuple[bytes, str] | None:
         ConversionError: The file is damaged.
         MissingDependency: h5py is not installed.
     """
-    with opened(data) as (_, file):
+    with opened(data) as (h5py, file):
         if _CONFIG not in file.attrs:
             return None
-        if file.attrs.get_id(_CONFIG).shape != ():
-            raise refuse(f"{_CONFIG} must be one text", "several")
-        value = file.attrs[_CONFIG]
-        if not isinstance(value, (str, bytes)):
-            raise refuse(f"{_CONFIG} must be a text", type(value).__name__)
-        return (value.encode() if isinstance(value, str) else bytes(value)), _version(file)
+        return _text(h5py, file, _CONFIG).encode(), _version(h5py, file)
 
 
 def check_version(version: str, parts: Sequence[tuple[Part, str]]) -> None:
@@ -76,13 +74,13 @@ def _says(value: Any, name: str) -> bool:
 
 def _read(h5py: Any, group: Any, slots: Sequence[Slot]) -> list[list[Array]]:
     """By order, as Keras does it: the n-th layer with weights in the file is the n-th one of the model."""
-    held = [(name, own) for name in _texts(group, _LAYER_NAMES)
-            if (own := _texts(reached(h5py, group, _parts(name), ""), _NAMES))]  # fmt: skip
+    held = [(name, own) for name in _texts(h5py, group, _LAYER_NAMES)
+            if (own := _texts(h5py, reached(h5py, group, _parts(name), ""), _NAMES))]  # fmt: skip
     wanted = [slot for slot in slots if slot.like]
     if len(held) != len(wanted):
         got = f"{len(held)}: {', '.join(ascii(name[:40]) for name, _ in held[:8])}"
         raise refuse(f"the file must hold weights of {len(wanted)} layers", got)
-    if _BESIDE in group and _texts(reached(h5py, group, [_BESIDE], ""), _NAMES):
+    if _BESIDE in group and _texts(h5py, reached(h5py, group, [_BESIDE], ""), _NAMES):
         raise refuse("the file must hold weights of layers only", "weights of the model itself")
     by_slot = dict(zip(map(id, wanted), held, strict=True))
     return [_layer(h5py, group, slot, *by_slot.get(id(slot), ("", []))) for slot in slots]
@@ -109,7 +107,7 @@ def _has(group: Any, name: str) -> bool:
     return name in group.attrs or f"{name}0" in group.attrs
 
 
-def _texts(group: Any, name: str) -> list[str]:
+def _texts(h5py: Any, group: Any, name: str) -> list[str]:
     """A list of texts, which Keras cuts into "name0", "name1", … if it is long."""
     if not _has(group, name):
         raise refuse(f"each layer must have {name}", "none")
@@ -120,10 +118,7 @@ def _texts(group: Any, name: str) -> list[str]:
         most = _MOST_LOOSE_NAMES if about.dtype.kind == "O" else _MOST_NAMES
         if len(about.shape) != 1 or len(found) + about.shape[0] > most:
             raise refuse(f"{name} must be a list of at most {most} names", f"shape {about.shape}")
-        values = list(group.attrs[key])
-        if not all(isinstance(v, (str, bytes)) for v in values):
-            raise refuse(f"{name} must be a list of names", "other values")
-        found += [v.decode() if isinstance(v, bytes) else v for v in values]
+        found += _strings(h5py, group, key) if about.shape[0] else []
     return found
 
 
@@ -134,7 +129,20 @@ def _numbered(group: Any, name: str) -> list[str]:
     return keys
 
 
-def _version(group: Any) -> str:
-    value = group.attrs.get("keras_version", "")
-    value = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-    return value[:40] if isinstance(value, str) else ""
+def _text(h5py: Any, group: Any, name: str) -> str:
+    if group.attrs.get_id(name).shape != ():
+        raise refuse(f"{name} must be one text", "several")
+    return _strings(h5py, group, name)[0]
+
+
+def _strings(h5py: Any, group: Any, name: str) -> list[str]:
+    """Texts of an attribute. Its type is looked at first: the C library does not outlive some that are none."""
+    kind = group.attrs.get_id(name).get_type()
+    if not isinstance(kind, h5py.h5t.TypeStringID) or kind.get_strpad() not in _PADDINGS:
+        raise refuse(f"{name} must be text", "something else")
+    values = np.ravel(group.attrs[name]).tolist()
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+
+
+def _version(h5py: Any, group: Any) -> str:
+    return _text(h5py, group, "keras_version")[:40] if "keras_version" in group.attrs else ""
