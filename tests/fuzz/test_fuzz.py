@@ -12,10 +12,11 @@ pytest.importorskip("resource", reason="limits of memory and work are those of U
 if sys.platform != "linux":
     pytest.skip("the size of the process is read as Linux shows it", allow_module_level=True)
 
-from tests.fuzz import fuzz_model_file
+from tests.fuzz import containers
 from tests.fuzz.fuzz_model_file import TARGETS, Found, Target, fuzz
 
 from ostinato.errors import DataError
+from ostinato.runtime import header
 
 each = pytest.mark.parametrize("name", TARGETS)
 
@@ -36,6 +37,43 @@ def test_a_few_inputs(name: str) -> None:
 @each
 def test_many_inputs(name: str) -> None:
     check(fuzz(TARGETS[name], seed=1, executions=25_000), 25_000)
+
+
+def agreed(count: int) -> containers.Found:
+    found = containers.compare(count=count, seed=0)
+    assert not found.faults, found.faults
+    assert found.inputs == count
+    assert found.answers["accepted"] > count / 10
+    return found
+
+
+def test_a_few_containers_are_read_as_safetensors_reads_them() -> None:
+    agreed(10_000)
+    found = containers.compare(count=3000, seed=0, manifests=True)
+    assert not found.faults
+    assert len(found.answers) > 10
+
+
+@pytest.mark.slow
+def test_containers_are_read_as_safetensors_reads_them() -> None:
+    assert set(agreed(500_000).stricter) == set(containers.STRICTER), "the list is as long as it must be"
+
+
+@pytest.mark.slow
+def test_manifests_are_answered() -> None:
+    assert not containers.compare(count=200_000, seed=1, manifests=True).faults
+
+
+@pytest.mark.parametrize("broken", ["_check_offsets", "_check_digest"])
+def test_a_reader_without_a_rule_is_found(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header, broken, lambda *_: None)
+    found = containers.compare(count=4000, seed=0)
+    assert bool(found.faults) == (broken == "_check_offsets")  # of digests safetensors knows nothing
+
+
+def test_a_rule_without_a_reason_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "STRICTER", {k: v for k, v in containers.STRICTER.items() if k != "dtype"})
+    assert "only we refuse, with dtype" in containers.compare(count=2000, seed=0).faults[0][0]
 
 
 def _accepts(path: Path) -> None:
@@ -61,9 +99,8 @@ def _shows_controls(path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [_divides, _never_ends, _takes_memory, _shows_controls])
-def test_faults_are_found(read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzz_model_file, "SECONDS", 0.1)
-    found = fuzz(Target(lambda: [b"abcd"], read), seed=0, executions=300 if read is _divides else 2)
+def test_faults_are_found(read: Callable[[Path], object]) -> None:
+    found = fuzz(Target(lambda: [b"abcd"], read, seconds=0.1), seed=0, executions=300 if read is _divides else 2)
     assert found.faults
     assert found.answers["fault" if read is not _shows_controls else "data"]
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _ENDINGS = {".onnx": "onnx", ".keras": "keras", ".h5": "h5", ".safetensors": "model"}
 _H5 = ".weights.h5"
+_AROUND = {"input": "input ", "then": "then ", "output": "output "}
+"""What happens around a module of torch, and the words before it."""
+
 _TO = ("onnx", "keras", "h5", "torch", "folder", "model")
 
 
@@ -129,7 +132,7 @@ def _torch(source: Source, out: Path) -> list[str]:
     lines = [f"{out}: a state_dict for torch, to be read with safetensors.torch.load_file"]
     for m in state.modules:
         arguments = ", ".join(f"{k}={v!r}" for k, v in m["arguments"].items())
-        then = "".join(f"; {m[key]}" for key in ("then", "output") if key in m)
+        then = "".join(f"; {word}{m[key]}" for key, word in _AROUND.items() if key in m)
         lines.append(f"  {m['name']}: {m['module']}({arguments}){then}")
     return lines
 

@@ -16,20 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.cells.base import Cell
-from ostinato.cells.gru import GRU
 from ostinato.cells.gru_reset_after import GRUResetAfter
 from ostinato.cells.lstm import LSTM
 from ostinato.cells.simple_rnn import SimpleRNN
+from ostinato.convert.torch_modules import NONLINEARITIES, to_module, why_not
 from ostinato.errors import ConversionError
-from ostinato.maps.activation import Activation
-from ostinato.maps.activity_penalty import ActivityPenalty
-from ostinato.maps.base import Part, Shape, Weights
+from ostinato.maps.base import Shape, Weights
 from ostinato.maps.dense import Dense
-from ostinato.maps.dropout import Dropout
 from ostinato.maps.embedding import Embedding
-from ostinato.maps.layer_norm import LayerNorm
 from ostinato.maps.time_distributed import TimeDistributed
-from ostinato.maps.unembedding import Unembedding
 from ostinato.runtime.sequential_file import Named
 from ostinato.scans.bidirectional import Bidirectional
 from ostinato.scans.recurrent import Recurrent
@@ -40,7 +35,6 @@ _WEIGHT = re.compile(
     r"(?:(?P<name>.*)\.)?(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
     r"_l(?P<layer>[0-9]{1,4})(?P<back>_reverse)?"
 )
-_NONLINEARITIES = ("tanh", "relu")
 _MOST_MODULES = 7
 
 
@@ -89,13 +83,13 @@ def to_state_dict(layers: Sequence[Named], input_shape: Shape) -> State:
     shape = input_shape
     for layer in layers:
         part = layer.part.inner if isinstance(layer.part, TimeDistributed) else layer.part
-        reason = _why_not(part)
+        reason = why_not(part)
         if reason is not None:
             raise ConversionError(
                 "every layer must be one that torch has", got=reason, where=f"layer {layer.name!r}",
                 fix="Convert to ONNX instead, or replace the layer.",
             )  # fmt: skip
-        module, tensors = _module(part, layer.weights, shape)
+        module, tensors = to_module(part, layer.weights, shape)
         state.modules.append({"name": layer.name, **module})
         state.tensors.update({f"{layer.name}.{key}": np.ascontiguousarray(v, np.float32) for key, v in tensors.items()})
         shape = layer.part.out_shape(shape)
@@ -133,86 +127,6 @@ def from_state_dict(
     note = f"the last recurrent layer gives the output of {last} (--sequences gives all)"
     _check_chain(layers, shape)
     return Read(layers, shape, [note])
-
-
-def _why_not(part: Part) -> str | None:
-    """None if torch has this layer, else the reason."""
-    if isinstance(part, Bidirectional):
-        if part.merge_mode != "concat" or part.backward is not None:
-            return "torch joins two equal directions by concatenation only"
-        return _why_not(part.layer)
-    if isinstance(part, Recurrent):
-        return _why_not_recurrent(part)
-    if isinstance(part, Embedding) and part.mask_zero:
-        return "mask_zero=True: torch's layers have no masks"
-    known = (Activation, ActivityPenalty, Dense, Dropout, Embedding, LayerNorm, Unembedding)
-    if isinstance(part, known):
-        return None
-    return f"{type(part).__name__} has no counterpart among torch's layers whose weights are converted"
-
-
-def _why_not_recurrent(part: Recurrent) -> str | None:
-    cell = part.cell
-    if type(cell) is GRU:
-        return "gru resets before the recurrent product, torch's GRU after it (gru_reset_after): another function"
-    if type(cell) not in (SimpleRNN, LSTM, GRUResetAfter):
-        return f"torch has no {type(cell).__name__}"
-    if getattr(cell, "recurrent_activation", "sigmoid") != "sigmoid":
-        return f"recurrent_activation={cell.recurrent_activation!r}"  # type: ignore[attr-defined]
-    if cell.activation not in (_NONLINEARITIES if type(cell) is SimpleRNN else ("tanh",)):  # type: ignore[attr-defined]
-        return f"activation={cell.activation!r}"  # type: ignore[attr-defined]
-    if part.reverse:
-        return "torch has no layer that runs backward only"
-    if part.start != "zeros":
-        return "a learned start is no weight of torch's layers"
-    return "zoneout, which torch does not have" if part.zoneout else None
-
-
-def _module(part: Part, w: Weights, shape: Shape) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The module's class and arguments, and its tensors by their names in it."""
-    if isinstance(part, (Recurrent, Bidirectional)):
-        return _recurrent_module(part, w, shape)
-    if isinstance(part, (Dense, Unembedding)):
-        kernel = w["W"] if isinstance(part, Dense) else w["table"].T
-        tensors = {"weight": kernel.T} | ({"bias": w["b"]} if "b" in w else {})
-        arguments = {"in_features": kernel.shape[0], "out_features": kernel.shape[1], "bias": "b" in w}
-        return _said("torch.nn.Linear", arguments, activation=getattr(part, "activation", "linear")), tensors
-    if isinstance(part, Embedding):
-        sizes = {"num_embeddings": part.input_dim, "embedding_dim": part.output_dim}
-        return _said("torch.nn.Embedding", sizes), {"weight": w["table"]}
-    if isinstance(part, LayerNorm):
-        options = {"normalized_shape": len(w["gamma"]), "eps": part.epsilon}
-        return _said("torch.nn.LayerNorm", options), {"weight": w["gamma"], "bias": w["beta"]}
-    if isinstance(part, Dropout):
-        return _said("torch.nn.Dropout", {"p": part.rate}), {}
-    return _said("torch.nn.Identity", {}, activation=getattr(part, "activation", "linear")), {}
-
-
-def _said(module: str, arguments: Mapping[str, Any], *, activation: str = "linear") -> dict[str, Any]:
-    said = {"module": module, "arguments": dict(arguments)}
-    return said if activation == "linear" else {**said, "then": activation}
-
-
-def _recurrent_module(
-    part: Recurrent | Bidirectional, w: Weights, shape: Shape
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    one = part.layer if isinstance(part, Bidirectional) else part
-    cell = one.cell
-    both = isinstance(part, Bidirectional)
-    name = {SimpleRNN: "RNN", LSTM: "LSTM", GRUResetAfter: "GRU"}[type(cell)]
-    tensors: dict[str, Array] = {}
-    for prefix, suffix in (("forward_", "_l0"), ("backward_", "_l0_reverse")) if both else (("", "_l0"),):
-        W = w[prefix + "W"]
-        tensors |= {f"weight_ih{suffix}": W.T, f"weight_hh{suffix}": w[prefix + "U"].T}
-        if prefix + "b" in w:
-            b = w[prefix + "b"]
-            tensors |= {f"bias_ih{suffix}": b, f"bias_hh{suffix}": w.get(prefix + "b_rec", np.zeros_like(b))}
-    arguments = {"input_size": shape[-1], "hidden_size": cell.units, "bias": len(tensors) > 2 * (1 + both)}
-    arguments |= {"batch_first": True, "bidirectional": both}
-    if name == "RNN":
-        arguments["nonlinearity"] = cell.activation  # type: ignore[attr-defined]
-    said = _said(f"torch.nn.{name}", arguments)
-    return said | {"output": "all steps" if one.return_sequences else "the last state of each direction"}, tensors
 
 
 Runs = dict[str, dict[tuple[int, bool], dict[str, Array]]]
@@ -320,7 +234,7 @@ def _make(label: str, gates: int, units: int, nonlinearity: str | None) -> Cell:
         return GRUResetAfter(units)
     if gates != 1:
         raise _refuse("a layer must have 1 gate (RNN), 3 (GRU) or 4 (LSTM)", f"{gates} in {label!r}")
-    if nonlinearity not in _NONLINEARITIES:
+    if nonlinearity not in NONLINEARITIES:
         raise ConversionError(
             "the nonlinearity of a torch.nn.RNN must be told, since its state_dict does not say it",
             got=repr(nonlinearity),
@@ -335,6 +249,9 @@ def _beside(others: Mapping[str, dict[str, Array]], features: int) -> tuple[list
     before, behind = [], []
     for name, tensors in others.items():
         weight = tensors.get("weight", np.zeros(0))
+        if weight.ndim == 3:
+            raise _refuse("other modules must be one Embedding and one Linear: of a Conv1d a state_dict says neither "
+                          "strides nor padding nor activation", _some({name: weight}))  # fmt: skip
         if weight.ndim != 2 or not set(tensors) <= {"weight", "bias"}:
             raise _refuse("other modules must be one Embedding and one Linear", _some({name: weight}))
         label = name.replace(".", "_") or "dense"
