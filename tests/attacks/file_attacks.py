@@ -138,6 +138,7 @@ HEADERS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "many_tensors": ("too_many", lambda: model(tensors=[*TENSORS, *_nothing(16_400)])),
     "unknown_tensor_field": ("header", lambda: model(more=f',"x":{_F[:-1]},"file":"../x"}}')),
     "tensor_is_number": ("header", lambda: model(more=',"x":1')),
+    "minus_zero": ("header", lambda: model(more=',"x":{"dtype":"F32","shape":[0],"data_offsets":[-0,0]}')),
     "negative_offset": ("offsets", lambda: model(tensors=[("layers/0/W", "F32", [2, 3], -24, 0), TENSORS[1]])),
     "float_offset": ("header", lambda: model(more=',"x":{"dtype":"F32","shape":[1],"data_offsets":[0.0,4.0]}')),
     "boolean_shape": ("header", lambda: model(more=',"x":{"dtype":"F32","shape":[true],"data_offsets":[0,4]}')),

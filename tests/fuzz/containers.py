@@ -87,8 +87,8 @@ _SHAPES = (
 )  # fmt: skip
 _TOKENS = (
     b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b" ", b"\n", b"\0", b"\xff", b"\xc3", b"0", b"-", b"1e9", b"1.5",
-    b"null", b"true", b'"dtype"', b'"shape"', b'"data_offsets"', b'"F32"', b"[]", b"{}", b'"__metadata__":{},', b"\\u0000",
-    b"NaN", b"99999999999999999999", b'"x":1,', b"\xef\xbb\xbf", b"/", b"4", b"8", b"12",
+    b"null", b"true", b'"dtype"', b'"shape"', b'"data_offsets"', b'"F32"', b"[]", b"{}", b'"__metadata__":{},',
+    b"\\u0000", b"NaN", b"99999999999999999999", b'"x":1,', b"\xef\xbb\xbf", b"/", b"4", b"8", b"12",
 )  # fmt: skip
 _PADS = (b"", b"", b"", b"", b" ", b"\n", b"\t", b"\0", b"}", b" " * 8, b"x")
 
@@ -197,9 +197,9 @@ def _changed(rng: Random, text: bytes) -> bytes:
 _WORD = re.compile(rb'"[^"\\]*"|-?[0-9.]+|[a-z]+|.', re.DOTALL)
 _VALUES = (
     b"0", b"1", b"-1", b"2", b"3", b"8", b"1024", b"2147483647", b"2147483648", b"9223372036854775807", b"1e308",
-    b"0.5", b"null", b"true", b"false", b'""', b'"a"', b"[]", b"{}", b"[null]", b'"lstm"', b'"gru"', b'"dense"', b'"recurrent"',
-    b'"x"', b'"bidirectional"', b'"time_distributed"', b'"kind"', b'"config"', b'"options"', b'"members"', b'"../x"',
-    b'"os"', b"[[[[]]]]",
+    b"0.5", b"null", b"true", b"false", b'""', b'"a"', b"[]", b"{}", b"[null]", b'"lstm"', b'"gru"', b'"dense"',
+    b'"recurrent"', b'"x"', b'"bidirectional"', b'"time_distributed"', b'"kind"', b'"config"', b'"options"',
+    b'"members"', b'"../x"', b'"os"', b"[[[[]]]]",
 )  # fmt: skip
 
 

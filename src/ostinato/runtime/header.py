@@ -68,6 +68,8 @@ def parse_header(raw: bytes, data_size: int) -> Header:
     except msgspec.DecodeError as error:
         raise refuse("json", "the header must be valid JSON", reason(error)) from None
     manifest = _manifest(raw, metadata)
+    if any(b"-0" in bytes(value) for value in values.values()):
+        raise refuse("header", "whole numbers must have no sign", "-0, which readers of safetensors refuse")
     try:
         tensors = {name: _ENTRY.decode(value) for name, value in values.items()}
     except msgspec.MsgspecError as error:

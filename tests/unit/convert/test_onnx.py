@@ -165,3 +165,12 @@ def test_learned_starts_are_in_the_metadata():
 
 def test_the_table_of_the_page_is_current():
     assert [row[:3] for row in make_matrix.rows()] == make_matrix.written()
+
+
+def test_the_table_has_every_layer_and_cell_in_every_format():
+    """Exact in a format, or refused in it with a reason."""
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    found = make_matrix.others()
+    assert found == make_matrix.written(*make_matrix.OTHERS)
+    assert {name for name, *_ in found} == {row[0] for row in make_matrix.written()} == {*MAPS, *CELLS, "bidirectional"}
+    assert all(said == "yes" or said.startswith(("in part: ", "no: ")) for _, *both in found for said in both)

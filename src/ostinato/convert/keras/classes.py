@@ -124,7 +124,7 @@ def _recurrent(part: Recurrent, where: str, *, bias: bool) -> Said:
     if part.start != "zeros":
         raise refuse("states must start from zeros in Keras", "a learned start", where)
     if part.zoneout:
-        raise refuse("Keras must have every option of a layer", f"zoneout={part.zoneout}", where)
+        raise refuse("zoneout must be 0 in Keras, which does not have it", f"{part.zoneout}", where)
     gates = getattr(cell, "recurrent_activation", None)
     _check_gates(type(cell), gates, where)
     config = {
