@@ -84,8 +84,10 @@ def _inputs(path: Path) -> np.ndarray:
     try:
         x = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError) as error:
+        objects = isinstance(error, ValueError) and "pickle" in str(error)  # NumPy would advise to trust them
+        got = "another file, or one of Python objects" if objects else ascii(str(error)[:200])[1:-1]
         raise DataError(
-            "inputs must be a .npy file of numbers", got=ascii(str(error)[:200])[1:-1], where=ascii(path.name),
+            "inputs must be a .npy file of numbers", got=got, where=ascii(path.name),
             fix="Write it with numpy.save(path, x).", code="npy",
         ) from None  # fmt: skip
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub" or not np.isfinite(x).all():

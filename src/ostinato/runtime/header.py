@@ -95,7 +95,7 @@ def _manifest(raw: bytes, metadata: dict[str, str]) -> Manifest:
         raise UnsupportedFormat(
             "a model file must hold ostinato's manifest",
             got="a plain safetensors file",
-            fix="Load its weights with the safetensors package, and build the model from your own code.",
+            fix="A state_dict of torch can be converted: ostinato convert FILE OUT.safetensors.",
         )
     if len(raw) % 8:
         raise refuse("header_length", "the header's length must be a multiple of 8", str(len(raw)))

@@ -23,6 +23,7 @@ from ostinato.runtime.refusal import DAMAGED, located, quote, refuse
 from ostinato.runtime.small_weights import count_nonfinite, unpacked
 
 _CHUNK = 1 << 20
+_CONVERT = "Convert it first: ostinato convert FILE OUT.safetensors."
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # Opening must not wait for the other end of a pipe, nor make a terminal the process's own.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -134,7 +135,7 @@ def _start(file: IO[bytes], size: int) -> bytes:
             raise UnsupportedFormat(
                 "a model file must be a safetensors file with ostinato's manifest",
                 got=foreign,
-                fix="Pass a file that ostinato saved.",
+                fix=_CONVERT if "eras" in foreign else "Pass a file that ostinato saved.",
             )
         if size < 9:
             raise refuse("truncated", "a model file must have at least 9 bytes", str(size))

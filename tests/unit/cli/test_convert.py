@@ -230,3 +230,24 @@ def test_refused_weights(sequential, tmp_path, words, monkeypatch):
     done = call("convert", sequential[0], *words)
     assert (done.code, done.out, done.fault, done.err.count("\n")) == (2, "", False, 1)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_nobody_is_told_to_trust_a_pickle(sequential, tmp_path):
+    np.save(tmp_path / "pickled.npy", np.array([{}], object), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("1 2 3")
+    for name in ("pickled.npy", "text.npy"):
+        done = call(
+            "convert", sequential[0], tmp_path / "o.safetensors", "--weights", "int8", "--data", tmp_path / name
+        )
+        assert "must be a .npy file of numbers" in done.err
+        assert "allow_pickle" not in done.err
+
+
+def test_a_file_of_keras_says_how_it_is_read(sequential, tmp_path):
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    call("convert", sequential[0], tmp_path / "m.keras")
+    call("convert", sequential[0], tmp_path / "m.weights.h5")
+    for name in ("m.keras", "m.weights.h5"):
+        done = call("stream", tmp_path / name)
+        assert (done.code, done.fault) == (2, False)
+        assert "ostinato convert FILE" in done.err
