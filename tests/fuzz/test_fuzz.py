@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("name", TARGETS)
 def check(found: Found, executions: int) -> None:
     assert not found.faults, "\n".join(f"{fault}\n{data!r:.300}" for fault, data in found.faults)
     assert found.executions == executions
-    assert len(found.answers) >= 3
+    assert len(found.answers) >= 2
     assert found.answers["accepted"]
 
 
@@ -64,11 +64,9 @@ def test_manifests_are_answered() -> None:
     assert not containers.compare(count=200_000, seed=1, manifests=True).faults
 
 
-@pytest.mark.parametrize("broken", ["_check_offsets", "_check_digest"])
-def test_a_reader_without_a_rule_is_found(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header, broken, lambda *_: None)
-    found = containers.compare(count=4000, seed=0)
-    assert bool(found.faults) == (broken == "_check_offsets")  # of digests safetensors knows nothing
+def test_a_reader_without_a_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header, "_check_offsets", lambda *_: None)
+    assert "only we accept" in containers.compare(count=4000, seed=0).faults[0][0]
 
 
 def test_a_rule_without_a_reason_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
