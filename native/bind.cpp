@@ -58,6 +58,21 @@ public:
         return good ? static_cast<float*>(view_.buf) : nullptr;
     }
 
+    // Its numbers, if they are float32 of this shape in C order.
+    float* floats(ostinato::index rows, ostinato::index n) const {
+        const bool good = there_ && view_.ndim == 2 && view_.shape[0] == rows && view_.shape[1] == n && view_.format &&
+                          view_.format[0] == 'f' && view_.format[1] == 0;
+        return good ? static_cast<float*>(view_.buf) : nullptr;
+    }
+
+    // Its numbers, if they are a row of int64, one after the other.
+    std::int64_t* ints() const {
+        const bool good = there_ && view_.ndim == 1 && view_.itemsize == 8 && view_.format &&
+                          (view_.format[0] == 'l' || view_.format[0] == 'q') && view_.format[1] == 0;
+        return good ? static_cast<std::int64_t*>(view_.buf) : nullptr;
+    }
+    ostinato::index length() const { return view_.shape[0]; }  // of what has `ints`
+
     // n float32 in C order, whatever their shape.
     float* all(ostinato::index n, const char* what) const {
         if (!there_ || view_.len != n * ostinato::index(sizeof(float)))
@@ -90,7 +105,7 @@ struct Stepping {
     ostinato::Machine machine;
     nb::object empty, shape, dtype;
 
-    nb::object fresh() const {
+    nb::object fresh(nb::handle shape) const {
         PyObject* const arguments[] = {shape.ptr(), dtype.ptr()};
         PyObject* const made = PyObject_Vectorcall(empty.ptr(), arguments, 2, nullptr);
         if (!made) throw nb::python_error();
@@ -100,7 +115,7 @@ struct Stepping {
     // One step of row 0: x is a contiguous float32 array, or an int. None if that or the numbers in it do not fit, and
     // nothing has happened.
     nb::object quick(nb::handle x, nb::handle out) {
-        nb::object y = out.is_none() ? fresh() : nb::borrow(out);
+        nb::object y = out.is_none() ? fresh(shape) : nb::borrow(out);
         const Lent to(y, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE);
         float* const results = to.floats(machine.stack().outputs());
         if (!results) return nb::none();
@@ -114,6 +129,23 @@ struct Stepping {
         const Lent from(x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT);
         const float* const numbers = from.floats(machine.stack().inputs());
         return numbers && machine.step(&row, 1, numbers, results) == machine.done ? y : nb::none();
+    }
+
+    // The same for different rows: int64 [n], x contiguous float32 [n, inputs] or int64 [n].
+    nb::object quick_rows(nb::handle rows, nb::handle x, nb::handle out) {
+        const Lent of(rows, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT), from(x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT);
+        const std::int64_t* const numbers = of.ints();
+        if (!numbers) return nb::none();
+        const ostinato::index n = of.length();
+        const void* given = from.floats(n, machine.stack().inputs());
+        if (machine.stack().symbols()) given = from.ints() && from.length() == n ? from.ints() : nullptr;
+        if (!given) return nb::none();
+        nb::object y = out.is_none() ? fresh(nb::make_tuple(n, shape)) : nb::borrow(out);
+        const Lent to(y, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE);
+        float* const results = to.floats(n, machine.stack().outputs());
+        if (!results) return nb::none();
+        const Unlocked unlocked(double(n) * machine.stack().work());
+        return machine.step(numbers, n, given, results) == machine.done ? y : nb::none();
     }
 };
 
@@ -241,6 +273,7 @@ NB_MODULE(_native, m) {
              },
              nb::keep_alive<1, 2>())
         .def("quick", &Stepping::quick, "x"_a.none(), "out"_a.none())
+        .def("quick_rows", &Stepping::quick_rows, "rows"_a, "x"_a.none(), "out"_a.none())
         .def("step",
              [](Stepping& self, address rows, ostinato::index n, address x, address y) {
                  const Unlocked unlocked(double(n) * self.machine.stack().work());

@@ -30,6 +30,10 @@ class PlainSteps:
         """None: there is no quick way, see `CompiledSteps.quick`."""
         return None
 
+    def quick_rows(self, rows: object, x: object, out: object) -> NDArray[np.float32] | None:
+        """None, as `quick`."""
+        return None
+
     def step(
         self, rows: NDArray[np.int64], x: NDArray[Any], *, out: NDArray[np.float32], who: Sequence[object] = ()
     ) -> NDArray[np.float32]:

@@ -48,6 +48,8 @@ class Pool:
         self._free = list(range(capacity - 1, -1, -1))
         self._next = count()
         self._last: tuple[list[Id], NDArray[np.int64]] = ([], np.zeros(0, np.int64))
+        self._one = np.zeros(1, np.int64)
+        self._quick = self._steps.quick_rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -95,6 +97,8 @@ class Pool:
     def step(self, ids: Iterable[Id], x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The outputs `[n, *out]` for one step `x [n, *features]` of the streams `ids [n]`, in this order.
 
+        Contiguous float32 arrays (int64, if the network reads symbols) are taken as they are, others are converted.
+
         Args:
             ids: Names of open streams.
             x: A step for each.
@@ -109,6 +113,13 @@ class Pool:
         """
         names = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
         rows = self._found(names)
+        y = self._quick(rows, x, out)
+        return self._slowly(names, rows, x, out) if y is None else y
+
+    def _slowly(
+        self, names: list[Id], rows: NDArray[np.int64], x: ArrayLike, out: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """A step with all conversions and errors."""
         given = self._network.reading.checked(x, (str(len(rows)),))
         if len(given) != len(rows):
             raise ShapeError(f"x must have one row an id ({len(rows)})", got=f"{len(given)} rows", fix="Pass as many.")
@@ -146,12 +157,16 @@ class Pool:
         return self._stepping.explain()
 
     def _row(self, id: Id) -> int:
-        row = self._rows.get(id)
-        if row is None:
-            raise _unknown(id)
-        return row
+        try:
+            return self._rows[id]
+        except (KeyError, TypeError):  # TypeError: no name at all, such as a list
+            raise _unknown(id) from None
 
     def _found(self, names: list[Id]) -> NDArray[np.int64]:
+        """Where the streams are; the array is read before the next call of this."""
+        if len(names) == 1:
+            self._one[0] = self._row(names[0])
+            return self._one
         if names == self._last[0]:  # as most callers do, the same ones again
             return self._last[1]
         try:

@@ -119,3 +119,47 @@ def test_the_same_ids_again_are_looked_up_again_after_a_change():
     one = of_numbers().stream()
     assert np.array_equal(pool.step(["a", "b"], X[1, :2])[0], one.step(X[1, 0]))
     assert np.array_equal(pool.step(["b"], X[2, :1])[0], [*of_numbers().stream().run([X[1, 1], X[2, 0]])][1])
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("made", [of_numbers, of_symbols])
+def test_whatever_form_the_numbers_have(made, n):
+    """The quick way, for what is taken as it is, and the other one give the same bits."""
+    symbols = made is of_symbols
+    x = np.array([1, 6, 2]) if symbols else X[0, :3]
+    pools = [made().pool(4) for _ in range(4)]
+    names = ["c", "a", "b"][:n]
+    for pool in pools:
+        for name in "abcd":
+            pool.open(name)
+    forms = [x[:n], x[:n].tolist(), np.repeat(x[:n], 2, axis=0)[::2], x[:n].astype(np.float64)]
+    for _ in range(2):
+        outs = [pool.step(names, form) for pool, form in zip(pools, forms, strict=True)]
+        for out in outs:
+            assert out.shape == (n, 7 if symbols else 2)
+            assert np.array_equal(out, outs[0])
+    into = np.empty_like(outs[0])
+    assert pools[0].step(names, x[:n], into) is into
+    assert np.array_equal(into, pools[1].step(names, x[:n]))
+    assert len({pool.snapshot(name) for pool in pools[:2] for name in names}) == n
+
+
+@pytest.mark.parametrize("ids", [["x"], [["a"]], [None], ["a", "x"], [1.5]])
+def test_an_id_of_no_stream(ids):
+    pool = of_numbers().pool(2)
+    pool.open("a")
+    with pytest.raises(StreamClosed):
+        pool.step(ids, X[0, : len(ids)])
+
+
+def test_rows_that_are_too_few_or_of_another_width_move_nothing():
+    pool = of_numbers().pool(2)
+    pool.open("a"), pool.open("b")
+    before = [pool.snapshot(name) for name in "ab"]
+    for ids, x in ((["a"], X[0, :2]), (["a", "b"], X[0, :1]), (["a"], X[0, :1, :2]), (["a"], X[0, 0])):
+        with pytest.raises(ShapeError):
+            pool.step(ids, x)
+    for out in (np.empty((2, 2), np.float32), np.empty((1, 2)), np.empty((1, 4), np.float32)[:, ::2]):
+        with pytest.raises(ShapeError):
+            pool.step(["a"], X[0, :1], out)
+    assert [pool.snapshot(name) for name in "ab"] == before
