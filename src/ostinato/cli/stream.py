@@ -6,9 +6,11 @@ import os
 import signal
 import stat
 import sys
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
 
@@ -16,8 +18,11 @@ from ostinato.cli.options import check_target
 from ostinato.errors import ArgumentError, Interrupted, OstinatoError, SnapshotError, Terminated
 
 if TYPE_CHECKING:
-    from ostinato.runtime.records import Records
+    from ostinato.runtime.records import Record, Records
     from ostinato.runtime.records.lines import Lines
+
+_TOGETHER = 256
+"""Most lines that are answered at once."""
 
 
 @click.command()
@@ -88,34 +93,75 @@ class _Run:
         """Answer them; a signal ends it between two lines, or while it waits for one."""
         try:
             signals.limit = 1
-            self._lines.begin()
-            while self._one(signals):
+            self._begin()
+            while self._some(signals):
                 pass
-        except OstinatoError as error:
-            raise _placed(error, self._lines.number) from None
         finally:
             self._sink.flush()
 
-    def _one(self, signals: _Signals) -> bool:
+    def _begin(self) -> None:
+        try:
+            self._lines.begin()
+        except OstinatoError as error:
+            raise _placed(error, self._lines.number) from None
+
+    def _some(self, signals: _Signals) -> bool:
+        """Wait for a line, and answer it and those behind it that are there already; False at the end."""
         signals.limit = 1
         if signals.caught is not None:
             return False
+        lines = [self._read()]
+        signals.limit = sys.maxsize
+        while not lines[-1].ends and self._lines.waits and len(lines) < _TOGETHER:
+            lines.append(self._read())
+        more = not lines[-1].ends
+        rest = lines if more else lines[:-1]
+        while rest and signals.caught is None:
+            rest = rest[self._answer(rest, signals) :]
+        return more
+
+    def _read(self) -> _Given:
         try:
             line = self._lines.read()
-            signals.limit = 2
-            if line is None:
-                return False
-            answer = self._records.answer(self._lines.record(line))
+            return _Given(self._lines.number, None if line is None else self._lines.record(line))
         except OstinatoError as error:
-            if not self._skip_bad:
-                raise
-            signals.limit = 2
-            answer = {"error": str(_placed(error, self._lines.number)), "line": self._lines.number}
-        self._lines.write(answer)
+            return _Given(self._lines.number, error=error)
+
+    def _answer(self, lines: Sequence[_Given], signals: _Signals) -> int:
+        """Answer the first of some lines; how many."""
+        signals.limit = sys.maxsize
+        good = takewhile(lambda record: record is not None, (one.record for one in lines))
+        answers, error = self._records.answers([record for record in good if record is not None])
+        signals.limit = 2
+        n = len(answers)
+        for answer in answers:
+            self._lines.write(answer)
+        if error is None and n < len(lines):
+            error = lines[n].error
+        if error is not None:
+            error = _placed(error, lines[n].number)
+            if self._skip_bad:
+                self._lines.write({"error": str(error), "line": lines[n].number})
+                n += 1
         if self._at_once:
             self._sink.flush()
-        self.answered, self.line = self.answered + 1, self._lines.number
-        return True
+        if n:
+            self.answered, self.line = self.answered + n, lines[n - 1].number
+        if error is not None and not self._skip_bad:
+            raise error
+        return n
+
+
+class _Given(NamedTuple):
+    """A line that was read: its record, or what is wrong with it; neither at the end of the input."""
+
+    number: int
+    record: Record | None = None
+    error: OstinatoError | None = None
+
+    @property
+    def ends(self) -> bool:
+        return self.record is None and self.error is None
 
 
 class _Stop(BaseException):

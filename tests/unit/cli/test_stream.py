@@ -320,6 +320,50 @@ def test_csv_says_what_json_says(name, place):
             ] == flat
 
 
+RESETS = {
+    "network": ("a,b", ["1,2", "3,4", "", "1,2", "3,4"], lambda cells: {"x": list(map(float, cells))}),
+    "forecast": ("ds,y", ["2020-02-10,1", "2020-02-11,2", "", "2020-02-12,3", "2020-02-10,1"],
+                 lambda cells: {"ds": cells[0], "y": float(cells[1])}),
+    "words": ("text", ["the rain ", "the sea ", "", "the rain ", "the sea "], lambda cells: {"text": cells[0]}),
+}  # fmt: skip
+
+
+@each
+def test_csv_starts_streams_anew(name, place):
+    """Row 3 resets one of two streams and holds nothing else; row 4 resets the other one and goes on."""
+    names, rows, record = RESETS[name]
+    rows[2] = "," * names.count(",")
+    ids, resets = ("b", "u", "b", "u", "b"), ("", "0", "1", "true", "")
+    table = [f"id,reset,{names}", *(f"{i},{r},{row}" for i, r, row in zip(ids, resets, rows, strict=True))]
+    ran = stream(place / name, "--format", "csv", given="\n".join(table).encode())
+    assert ran.code == 0
+    lines = [
+        {"id": i, **({} if n == 2 else record(row.split(","))), "reset": r in ("1", "true")}
+        for n, (i, r, row) in enumerate(zip(ids, resets, rows, strict=True))
+    ]
+    want = answers(stream(place / name, given=b"".join(json_line(line) + b"\n" for line in lines)))
+    header, *found = list(csv.reader(io.StringIO(ran.out.decode(), newline="")))
+    assert header[0] == "id"
+    assert want[2] == {"id": "b", "reset": True}
+    assert set(found[2][1:]) == {""}
+    for row, answer in zip(found, want, strict=True):
+        numbers = [float(cell) for cell, h in zip(row, header, strict=True) if cell and h[:2] not in ("id", "ds")]
+        if name == "forecast":
+            said = [column for key, column in (answer.get("forecast") or {}).items() if key != "ds"]
+            assert numbers == [value for step in zip(*said, strict=True) for value in step]
+        else:
+            assert numbers == (answer.get("y") or [answer[k] for k in ("symbols", "nats") if k in answer])
+    if name == "network":  # both have begun again: the same rows, the same answers
+        assert [row[1:] for row in found[3:]] == [row[1:] for row in found[:2]]
+
+
+def test_a_reset_that_is_none(place):
+    ran = stream(place / "network", "--format", "csv", given=b"reset,a,b\n,1,2\nperhaps,1,2\n")
+    assert ran.code == 2
+    assert ran.err.startswith("ostinato: [reset] reset must be 1 or true, 0 or false, or empty")
+    assert "line 3" in ran.err
+
+
 CSV = {
     "few cells": (b"a,b\n1\n", "line 2"), "text": (b"a,b\n1,x\n", "number 2 of the row, line 2"),
     "a name twice": (b"a,a\n1,2\n", "line 1"), "few columns": (b"a\n1\n", "line 2"),

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from ostinato.errors import DataError, SnapshotError
+from ostinato.errors import DataError, OstinatoError, SnapshotError
 from ostinato.runtime.refusal import reason
 from ostinato.runtime.snapshot import pack, unpack
 
-OPEN = 1024
-"""Streams that are open at once; the others wait as snapshots, which are smaller."""
-
 _KIND = "records"
+
+_RESET = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 Name = Annotated[str, Meta(max_length=1024)] | int | None
 """What a record calls its stream; records without a name share one."""
 
 
-class Streaming(Protocol):
-    """What every stream can do."""
-
-    def snapshot(self) -> bytes: ...
-
-
-S = TypeVar("S", bound=Streaming)
+S = TypeVar("S")
 
 
 class Record(NamedTuple):
@@ -62,6 +55,9 @@ class Records(ABC, Generic[S]):
     Args:
         name: The stream of records that name none.
     """
+
+    most: ClassVar[int] = 1024
+    """Streams that are open at once; the others wait as snapshots, which are smaller."""
 
     def __init__(self, name: str | None = None) -> None:
         self._name = name
@@ -106,16 +102,38 @@ class Records(ABC, Generic[S]):
     def _moved(self, stream: S, given: Any) -> dict[str, Any]:
         """What the stream answers to what it is given."""
 
+    @abstractmethod
+    def _blob(self, stream: S) -> bytes:
+        """A snapshot of the stream."""
+
+    def _end(self, stream: S) -> None:
+        """The stream is not used any more."""
+
+    def answers(self, records: Sequence[Record]) -> tuple[list[dict[str, Any]], OstinatoError | None]:
+        """The answers to the first of several records, and what is wrong with the one after these, if it cannot be
+        answered; that one and those behind it have changed nothing. The answers are those of `answer`, to the bit."""
+        said: list[dict[str, Any]] = []
+        for record in records:
+            try:
+                said.append(self.answer(record))
+            except OstinatoError as error:
+                return said, error
+        return said, None
+
     def answer(self, record: Record) -> dict[str, Any]:
         """The answer to a record: its id, if it has one, and what the stream says.
 
         Raises:
             OstinatoError: The record cannot be answered; nothing has changed.
         """
-        name, id = self._name if record.id is None else str(record.id), record.id
+        name, id = self._called(record), record.id
         if record.given is not None:
             stream = self._stream(name, reset=record.reset)
-            said = self._moved(stream, record.given)
+            try:
+                said = self._moved(stream, record.given)
+            except OstinatoError:
+                self._drop(name, stream)
+                raise
             self._keep(name, stream)
         elif record.reset:
             self._forget(name)
@@ -127,6 +145,10 @@ class Records(ABC, Generic[S]):
             )  # fmt: skip
         return said if id is None else {"id": id, **said}
 
+    def _called(self, record: Record) -> str | None:
+        """The name of the stream that a record is for."""
+        return self._name if record.id is None else str(record.id)
+
     def _stream(self, name: str | None, *, reset: bool) -> S:
         """The stream of that name, or a new one."""
         known = None if reset else self._open.get(name)
@@ -134,14 +156,25 @@ class Records(ABC, Generic[S]):
 
     def _keep(self, name: str | None, stream: S) -> None:
         """Keep a stream open; the one that was used longest ago waits if there are too many."""
+        if self._open.get(name) is stream:
+            self._open[name] = self._open.pop(name)  # the last one now
+            return
         self._forget(name)
         self._open[name] = stream
-        if len(self._open) > OPEN:
+        if len(self._open) > self.most:
             oldest = next(iter(self._open))
-            self._waiting[oldest] = self._open.pop(oldest).snapshot()
+            waits = self._open.pop(oldest)
+            self._waiting[oldest] = self._blob(waits)
+            self._end(waits)
+
+    def _drop(self, name: str | None, stream: S) -> None:
+        """End a stream that `_stream` has given, if it was opened for a record that failed."""
+        if self._open.get(name) is not stream:
+            self._end(stream)
 
     def _forget(self, name: str | None) -> None:
-        self._open.pop(name, None)
+        if name in self._open:
+            self._end(self._open.pop(name))
         self._waiting.pop(name, None)
 
     def snapshot(self, lines: int) -> bytes:
@@ -150,7 +183,7 @@ class Records(ABC, Generic[S]):
         Args:
             lines: How many lines were answered, for the reader of the snapshot.
         """
-        waiting = self._waiting | {name: stream.snapshot() for name, stream in self._open.items()}
+        waiting = self._waiting | {name: self._blob(stream) for name, stream in self._open.items()}
         blobs = list(waiting.values())
         arrays: list[NDArray[Any]] = [
             np.frombuffer(msgspec.json.encode(list(waiting)), np.uint8),
@@ -174,8 +207,10 @@ class Records(ABC, Generic[S]):
         except (ValueError, TypeError, UnicodeDecodeError, msgspec.DecodeError):
             raise _other() from None
         for name, piece in pieces.items():
-            self._made(name, piece)  # which checks it
-        self._open, self._waiting = {}, pieces
+            self._end(self._made(name, piece))  # which checks it
+        for name in [*self._open]:
+            self._forget(name)
+        self._waiting = pieces
         return lines
 
 
@@ -197,6 +232,22 @@ def decoded(line: bytes, kind: Any) -> Any:
             "a line must be JSON of the form that the model reads", got=reason(error), code="json",
             fix="See `ostinato stream --help` for what a line can be.",
         ) from None  # fmt: skip
+
+
+def reset_of(row: Mapping[str, str]) -> bool:
+    """Whether the column `reset` of a row, if there is one, starts the stream anew; raises `DataError` (`reset`)."""
+    text = row.get("reset", "").strip().lower()
+    if text not in _RESET:
+        raise DataError(
+            "reset must be 1 or true, 0 or false, or empty", got=f"{text!r:.40}", fix="Write 1 where a stream begins.",
+            code="reset",
+        )  # fmt: skip
+    return _RESET[text]
+
+
+def only_reset(row: Mapping[str, str], rest: Iterable[str]) -> bool:
+    """Whether a row starts its stream anew and holds nothing for it: the cells of its other columns are empty."""
+    return reset_of(row) and not any(cell.strip() for cell in rest)
 
 
 def check_columns(given: Mapping[str, str], known: set[str], needed: set[str]) -> None:

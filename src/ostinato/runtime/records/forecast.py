@@ -11,7 +11,7 @@ from ostinato.data.values import numbers_from_text
 from ostinato.errors import DataError, DataWarning
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.forecaster_stream import Ahead, ForecasterStream
-from ostinato.runtime.records.base import Record, Records, check_columns, decoded
+from ostinato.runtime.records.base import Record, Records, check_columns, decoded, only_reset, reset_of
 
 _Field = int | float | str | bool | None
 _NEEDS = {"y"}
@@ -78,9 +78,11 @@ class ForecastRecords(Records[ForecasterStream]):
     def parse_row(self, row: Mapping[str, str]) -> Record:
         """The record that a row is."""
         fields = self._canonical(row)
-        check_columns(fields, _KNOWS - {"reset"}, _NEEDS)
+        check_columns(fields, _KNOWS, _NEEDS)
+        if only_reset(fields, [fields["y"], fields.get("ds", "")]):
+            return Record(None, fields.get("id"), reset=True)
         y = numbers_from_text([fields["y"]], name="y", place=lambda _: "the row")
-        return Record(_Value(float(y[0]), fields.get("ds")), fields.get("id"))
+        return Record(_Value(float(y[0]), fields.get("ds")), fields.get("id"), reset_of(fields))
 
     def cells(self, answer: Mapping[str, Any]) -> Sequence[Any]:
         """The forecast in a row, empty if there is none."""
@@ -105,6 +107,9 @@ class ForecastRecords(Records[ForecasterStream]):
                 stacklevel=2,
             )
         return self._forecaster.stream(series=name if name in self._known else None, nonfinite=self._nonfinite)
+
+    def _blob(self, stream: ForecasterStream) -> bytes:
+        return stream.snapshot()
 
     def _moved(self, stream: ForecasterStream, given: _Value) -> dict[str, Any]:
         return {"forecast": _told(stream.step(given.y, given.ds))}

@@ -7,7 +7,7 @@ from typing import Any
 
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.generator_stream import GeneratorStream
-from ostinato.runtime.records.base import Record, Records, Wire, check_columns, decoded
+from ostinato.runtime.records.base import Record, Records, Wire, check_columns, decoded, only_reset, reset_of
 from ostinato.runtime.writing import text_vocabulary
 
 
@@ -52,8 +52,10 @@ class GenerateRecords(Records[GeneratorStream]):
 
     def parse_row(self, row: Mapping[str, str]) -> Record:
         """The record that a row is."""
-        check_columns(row, {"id", "text"}, {"text"})
-        return Record(row["text"], row.get("id"))
+        check_columns(row, {"id", "text", "reset"}, {"text"})
+        if only_reset(row, [row["text"]]):
+            return Record(None, row.get("id"), reset=True)
+        return Record(row["text"], row.get("id"), reset_of(row))
 
     def cells(self, answer: Mapping[str, Any]) -> Sequence[Any]:
         """Both numbers."""
@@ -61,6 +63,9 @@ class GenerateRecords(Records[GeneratorStream]):
 
     def _made(self, name: str | None, blob: bytes | None = None) -> GeneratorStream:
         return self._generator.stream(blob)
+
+    def _blob(self, stream: GeneratorStream) -> bytes:
+        return stream.snapshot()
 
     def _moved(self, stream: GeneratorStream, given: str) -> dict[str, Any]:
         if not self._items:

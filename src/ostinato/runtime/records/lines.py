@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -15,6 +16,9 @@ from ostinato.runtime.records.base import Record, Records
 
 LONGEST = 1 << 24
 """Most bytes of a line."""
+
+_AT_ONCE = 1 << 16
+"""Most bytes that are taken from the source in one go."""
 
 
 class Lines(ABC):
@@ -28,6 +32,8 @@ class Lines(ABC):
 
     def __init__(self, records: Records[Any], source: BinaryIO, sink: BinaryIO) -> None:
         self._records, self._source, self._sink = records, source, sink
+        self._whole: deque[bytes] = deque()
+        self._begun: list[bytes] = []
         self.number = 0
         """Of the line that was read last, from 1."""
 
@@ -43,6 +49,11 @@ class Lines(ABC):
                 read.
         """
 
+    @property
+    @abstractmethod
+    def waits(self) -> bool:
+        """Whether there is a whole line already, so that `read` gives it at once."""
+
     @abstractmethod
     def record(self, line: Any) -> Record:
         """The record that a line is; raises `DataError` if it is none."""
@@ -53,27 +64,49 @@ class Lines(ABC):
 
     def _line(self) -> bytes:
         """The next line with its end, nothing at the end of the source."""
-        line = self._source.readline(LONGEST + 1)
-        if line:
+        size = sum(map(len, self._begun))
+        while not self._whole:
+            piece = self._source.read1(_AT_ONCE)  # type: ignore[attr-defined]
+            first, *more = piece.split(b"\n")
+            size += len(first)
+            if size <= LONGEST:
+                self._begun.append(first)
+            if more:
+                self._whole.extend([b"".join([*self._begun, b"\n"]), *(line + b"\n" for line in more[:-1])])
+                self._begun = [more[-1]]
+            elif not piece:
+                self._whole.append(b"".join(self._begun))
+                self._begun = []
+        line = self._whole.popleft()
+        self.number += bool(line)
+        if size > LONGEST:
+            raise DataError(
+                f"a line must have at most {LONGEST:,} bytes", got="more", fix="Send one record a line.", code="line"
+            )
+        return line
+
+    def _there(self, blank: bytes | None = None) -> bytes:
+        """The line that waits, empty if there is none; lines of nothing but `blank` (white space) are left out."""
+        while self._whole and not self._whole[0].strip(blank):
+            self._whole.popleft()
             self.number += 1
-        if len(line) <= LONGEST:
-            return line
-        while line and not line.endswith(b"\n"):
-            line = self._source.readline(LONGEST)
-        raise DataError(
-            f"a line must have at most {LONGEST:,} bytes", got="more", fix="Send one record a line.", code="line"
-        )
+        return self._whole[0] if self._whole else b""
 
 
 class JsonLines(Lines):
     """One JSON value a line. NaN and infinities are written as null, other numbers so that they read back exactly."""
 
     def read(self) -> bytes | None:
-        """The next line."""
+        """The next line that is not blank."""
         while line := self._line():
             if line.strip():
                 return line
         return None
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a whole line."""
+        return bool(self._there())
 
     def record(self, line: bytes) -> Record:
         """The record that it is."""
@@ -112,6 +145,12 @@ class CsvLines(Lines):
     def read(self) -> list[str] | None:
         """The next row."""
         return self._row()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a whole row; one with quotes may go on in a line that has still to come."""
+        line = self._there(b"\r\n")
+        return bool(line) and b'"' not in line
 
     def _row(self) -> list[str] | None:
         try:
