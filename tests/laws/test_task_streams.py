@@ -93,7 +93,10 @@ def forecast_whole(model, records):
             continue
         table = model.predict({"unique_id": [name] * n, "ds": times[:n], "y": values[:n]})
         columns = {column: table[column].tolist() for column in model.columns()}
-        answers.append({"forecast": {"ds": time_text(table["ds"]), **columns}})
+        h, beyond = model.framing.horizon, n - model.framing.reach
+        own, enough = (sum(min(i, h) for i in range(1, steps + 1)) for steps in (beyond, max(h, 8)))
+        borrowed = {} if name in model.known.ids or own >= enough else {"borrowed": 1 - own / enough}
+        answers.append({"forecast": {"ds": time_text(table["ds"]), **columns}, **borrowed})
     return answers
 
 

@@ -18,6 +18,7 @@ SEASONS = 3
 _TINY = 1e-8
 _ZERO = 1e-30
 _CLEARLY = 0.9
+_LEAST = 8
 _ORIGINS = 500
 """Origins that `spread` looks from, and that are looked from at once."""
 
@@ -116,27 +117,82 @@ class Framing:
         """The network's answer `[windows, horizon, quantiles]` as values of the series."""
         return self.back(frame.base[:, :, None] + answer * frame.spread[:, :, None])
 
-    def spread(self, values: Floats) -> float:
+    @property
+    def enough(self) -> int:
+        """Steps beyond `reach` whose errors decide a unit by themselves."""
+        return max(self.horizon, _LEAST)
+
+    def spread(self, values: Floats, typical: float = 0.0) -> float:
         """The unit of a series: root mean square of the anchor's error inside `values [time]` (after `into`).
 
         A series that the anchor forecasts exactly gets a unit that is tiny beside its values; values below 1e-30 count
         as zeros.
+
+        Args:
+            values: The series.
+            typical: From `typical`: what stands for the errors that a short series does not have yet; 0 for nothing.
         """
         errors = self.errors(values)
-        return self.unit(float(np.sum(errors * errors)), errors.size, float(np.abs(values).max(initial=0.0)))
+        return self._unit_of(values, float(np.sum(errors * errors)), errors.size, typical)
 
-    def full_spread(self, values: Floats) -> float:
+    def full_spread(self, values: Floats, typical: float = 0.0) -> float:
         """The unit as `spread` defines it, from every origin: what a stream of the values finds as they come."""
         n, total, count = len(values) - self.reach, 0.0, 0
         for first in range(0, n, _ORIGINS):
             errors = self._errors(values, np.arange(first, min(first + _ORIGINS, n)))
             total, count = total + float(np.sum(errors * errors)), count + errors.size
-        return self.unit(total, count, float(np.abs(values).max(initial=0.0)))
+        return self._unit_of(values, total, count, typical)
 
-    def unit(self, squares: float, n: int, top: float) -> float:
-        """The unit from the sum of the squares of `n` errors, and the largest of all values without their signs."""
-        size = float(np.sqrt(squares / n)) if n else 0.0
+    def _unit_of(self, values: Floats, squares: float, n: int, typical: float) -> float:
+        usual = typical * float(self.size(values[None, -self.reach :])[0]) if typical and self.borrowed(n) else 0.0
+        return self.unit(squares, n, float(np.abs(values).max(initial=0.0)), usual)
+
+    def unit(self, squares: float, n: int, top: float, usual: float = 0.0) -> float:
+        """The unit from the sum of the squares of `n` errors, and the largest of all values without their signs.
+
+        Errors that are missing to `enough` steps count as `usual`, if that is not 0.
+        """
+        short = max(self._wanted - n, 0) if usual else 0
+        size = float(np.sqrt((squares + short * usual * usual) / (n + short))) if n + short else 0.0
         return max(size, _TINY * (top if top > _ZERO and not self.log else max(top, 1.0)))
+
+    def units(self, series: Sequence[Floats]) -> Floats:
+        """The unit of each of several series `[time]` (after `into`); short ones borrow from the others."""
+        own = np.array([self.spread(values) for values in series])
+        beyond = np.array([len(values) - self.reach for values in series])
+        long = np.flatnonzero(beyond >= self.enough)
+        if len(long) == len(series):
+            return own
+        judges = [int(i) for i in (long if len(long) else np.flatnonzero(beyond > 0))]
+        windows = [series[i][-self.reach :] for i in judges]
+        typical = self.typical(np.stack(windows), own[judges]) if windows else 0.0
+        return np.array([self.spread(values, typical) for values in series])
+
+    def typical(self, windows: Floats, units: Floats) -> float:
+        """How large the units `[windows]` of series usually are beside the `size` of their windows `[windows, reach]`.
+
+        0 if no window has a size.
+        """
+        sizes = self.size(windows)
+        real = (sizes > 0.0) & (units > _TINY * np.maximum(np.abs(windows).max(1, initial=0.0), sizes))
+        return float(np.median(units[real] / sizes[real])) if real.any() else 0.0
+
+    def size(self, windows: Floats) -> Floats:
+        """Root mean square `[windows]` of what the network sees of windows `[windows, reach]`, in the values' unit."""
+        top = np.abs(windows).max(1, initial=0.0)
+        top = np.where(top > _ZERO, top, 1.0)
+        seen = self.frame(windows / top[:, None], np.ones(len(windows))).x[:, :, 0].astype(np.float64)
+        found: Floats = top * np.sqrt(np.mean(seen * seen, axis=1))
+        return found
+
+    def borrowed(self, n: int) -> float:
+        """The share of `n` errors that is missing to `enough` steps: 1 for no error, 0 for as many as these have."""
+        return max(self._wanted - n, 0) / self._wanted
+
+    @property
+    def _wanted(self) -> int:
+        """Errors of `enough` steps: 1, 2, … up to `horizon` a step."""
+        return self.horizon * (self.horizon + 1) // 2 + (self.enough - self.horizon) * self.horizon
 
     def errors(self, values: Floats) -> Floats:
         """The anchor's errors inside `values [time]`, one after the other, from at most 500 evenly spread origins."""

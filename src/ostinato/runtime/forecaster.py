@@ -185,6 +185,11 @@ class Forecaster:
         return ForecasterStream(self, blob, series=series, nonfinite=nonfinite)
 
     @cached_property
+    def typical(self) -> float:
+        """How large the units of the series of training are beside what the network sees of their ends."""
+        return self.framing.typical(self.framing.into(self.known.tails), self.known.spreads)
+
+    @cached_property
     def clock(self) -> Clock:
         """The clock of a series that begins."""
         columns = self.reading.columns
@@ -229,13 +234,23 @@ class Forecaster:
             )
 
     def spreads(self, panel: Panel) -> Floats:
-        """The unit of each series: that of training, or for a new series its own history's."""
+        """The unit of each series: that of training, or for a new series its own history's.
+
+        A new series that is short borrows from those of training, see `Framing.unit`, and there is a warning.
+        """
         place = {name: i for i, name in enumerate(self.known.ids)}
         new = [one for one in panel.series if one.id not in place]
+        framing = self.framing
+        enough = framing.reach + framing.enough
+        short = [one for one in new if len(one) < enough]
         if new and place:
+            note = ""
+            if short:
+                note = f"; {len(short)} have fewer than {enough} steps (first: {short[0].id!r}), so that a part comes "
+                note += "from the errors usual in training"
             warnings.warn(
                 f"{len(new)} of {len(panel)} series were not in training (first: {new[0].id!r}); "
-                "their scale comes from their own history",
+                f"their scale comes from their own history{note}",
                 DataWarning,
                 stacklevel=3,
             )
@@ -243,7 +258,7 @@ class Forecaster:
             [
                 self.known.spreads[place[one.id]]
                 if one.id in place
-                else self.framing.full_spread(self.framing.into(one.values))
+                else framing.full_spread(framing.into(one.values), self.typical)
                 for one in panel.series
             ]
         )

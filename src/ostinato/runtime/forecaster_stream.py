@@ -37,6 +37,8 @@ class Forecasting(Protocol):
     @property
     def reading(self) -> Reading: ...
     @property
+    def typical(self) -> float: ...
+    @property
     def clock(self) -> Clock: ...
     @property
     def fingerprint(self) -> str: ...
@@ -51,11 +53,14 @@ class Ahead(NamedTuple):
         times: `[horizon]`; None if the stream knows no times.
         quantiles: `[horizon, quantiles]`, rising along the last axis.
         columns: Names of the quantiles, as `predict` names them; the one in the middle is the median.
+        borrowed: How much of the intervals' width comes from the errors usual in training, since the series has too
+            few of its own: 1 at first, 0 after as many steps as `Framing.enough` says, and for a series of training.
     """
 
     times: NDArray[Any] | None
     quantiles: Floats
     columns: list[str]
+    borrowed: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +188,10 @@ class ForecasterStream:
         times = state.clock.ahead(framing.horizon)
         if not np.isfinite(state.tail).all():
             return Ahead(times, np.full((framing.horizon, len(columns)), np.nan), columns)
-        unit = state.unit or framing.unit(state.squares, state.errors, state.top)
-        return Ahead(times, self._model.forecast(state.tail[None], np.array([unit]))[0], columns)
+        borrowed = 0.0 if state.unit or not self._model.typical else framing.borrowed(state.errors)
+        usual = self._model.typical * float(framing.size(framing.into(state.tail)[None])[0]) if borrowed else 0.0
+        unit = state.unit or framing.unit(state.squares, state.errors, state.top, usual)
+        return Ahead(times, self._model.forecast(state.tail[None], np.array([unit]))[0], columns, borrowed)
 
     def reset(self) -> None:
         """Start anew; a series of training goes on from its end again."""

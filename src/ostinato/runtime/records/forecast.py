@@ -112,7 +112,9 @@ class ForecastRecords(Records[ForecasterStream]):
         return stream.snapshot()
 
     def _moved(self, stream: ForecasterStream, given: _Value) -> dict[str, Any]:
-        return {"forecast": _told(stream.step(given.y, given.ds))}
+        ahead = stream.step(given.y, given.ds)
+        said: dict[str, Any] = {"forecast": _told(ahead)}
+        return said | {"borrowed": ahead.borrowed} if ahead is not None and ahead.borrowed else said
 
 
 def _told(ahead: Ahead | None) -> dict[str, Any] | None:

@@ -173,9 +173,8 @@ class ForecastFit:
 
     def units(self, stop: Sequence[int]) -> Floats:
         """The unit of each series, from its steps before `stop`."""
-        framing = self.plan.framing
-        return np.array(
-            [framing.spread(framing.into(one.values[:n])) for one, n in zip(self.panel.series, stop, strict=True)]
+        return self.plan.framing.units(
+            [self.plan.framing.into(one.values[:n]) for one, n in zip(self.panel.series, stop, strict=True)]
         )
 
     def objective(self) -> Objective:
