@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,12 @@ from ostinato.data.times import Place
 from ostinato.errors import ArgumentError, DataError
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_VARIABLE = "OSTINATO_MOST_UNPACKED"
+_ALWAYS, _TIMES, _LARGEST = 1 << 26, 100, 1 << 31
+"""Most bytes that packed data may unpack to: 64 MB or a hundred times the file, and never more than 2 GB. Tables of
+numbers as text pack 3 to 20 times; what packs a thousand times is made to."""
+_PIECE = 1 << 20
+
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?|\d{4}-\d\d(-\d\d.*)?|")
 
 
@@ -31,7 +38,7 @@ def read_csv(path: Path, *, delimiter: str | None = None) -> TextTable:
         delimiter: One character; None takes the only one of comma, semicolon, tab and bar that the header line has.
 
     Raises:
-        DataError: `file`, `encoding`, `nul`, `empty`, `delimiter`, `header`, `column`, `ragged` or `csv`.
+        DataError: `file`, `encoding`, `unpacked`, `nul`, `empty`, `delimiter`, `header`, `column`, `ragged` or `csv`.
     """
     if delimiter is not None and len(delimiter) != 1:
         raise ArgumentError("delimiter must be one character", got=repr(delimiter), fix='Pass for example ";".')
@@ -68,29 +75,70 @@ def _empty(rule: str, got: str, path: Path) -> DataError:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a file, unpacked if its name ends in .gz."""
+    """The bytes of a file, unpacked if its name ends in .gz.
+
+    Raises:
+        DataError: `file`, it cannot be read; `unpacked`, it would unpack to more than 64 MB and a hundred times its
+            size, or to more than 2 GB. The environment variable OSTINATO_MOST_UNPACKED allows another number of bytes.
+    """
     try:
         data = path.read_bytes()
-        return _unpacked(data, path) if path.suffix.lower() == ".gz" else data
     except IsADirectoryError:
         got, fix = "a folder", "Name the file in it."
     except FileNotFoundError:
         got, fix = "no such file", _nearby(path)
-    except DataError:
-        raise
     except (OSError, ValueError) as error:
         got, fix = str(error), "Check the path and its permissions."
+    else:
+        return _unpacked(data, path) if path.suffix.lower() == ".gz" else data
     raise _unreadable(got, fix, path)
 
 
 def _unpacked(data: bytes, path: Path) -> bytes:
-    import gzip
+    """Unpack members of gzip one after the other, never more than is allowed."""
     import zlib
 
+    size, pieces, rest = 0, [], memoryview(data)
     try:
-        return gzip.decompress(data)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        while rest:
+            member = zlib.decompressobj(wbits=31)
+            given = rest
+            while not member.eof:
+                piece = member.decompress(given, _PIECE)
+                given = memoryview(member.unconsumed_tail)
+                if not (piece or member.eof):
+                    raise zlib.error("it ends too soon")
+                size += len(piece)
+                check_unpacked(size, len(data), path)
+                pieces.append(piece)
+            rest = memoryview(member.unused_data.lstrip(b"\0"))  # members may be padded
+    except zlib.error as error:
         raise _unreadable(f"damaged gzip data ({error})", "Pack the file again.", path) from None
+    return b"".join(pieces)
+
+
+def check_unpacked(size: int, packed: int, path: Path) -> None:
+    """Raise `DataError` (`unpacked`) if a file of `packed` bytes may not unpack to `size` bytes."""
+    most = _most_unpacked(packed)
+    if size > most:
+        raise DataError(
+            f"packed data must unpack to at most {most:,} bytes (for a file of {packed:,})", got="more",
+            fix=f"Unpack it yourself, or allow more bytes with the environment variable {_VARIABLE}.",
+            where=str(path), code="unpacked",
+        )  # fmt: skip
+
+
+def _most_unpacked(packed: int) -> int:
+    text = os.environ.get(_VARIABLE)
+    if text is None:
+        return min(max(_ALWAYS, _TIMES * packed), _LARGEST)
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentError(
+            f"{_VARIABLE} must be a whole number of bytes of at least 1",
+            got=repr(text[:80]),
+            fix="Set it, or unset it.",
+        )
+    return int(text)
 
 
 def _unreadable(got: str, fix: str, path: Path) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato._optional import require
-from ostinato.data.csv_text import read_bytes, read_csv
+from ostinato.data.csv_text import check_unpacked, read_bytes, read_csv
 from ostinato.data.times import Place, row_place
-from ostinato.errors import DataError
+from ostinato.errors import DataError, OstinatoError
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -102,7 +103,12 @@ def _from_parquet(path: Path) -> Source:
     data = read_bytes(path)
     polars = require("polars", purpose="to read Parquet files")
     try:
+        lazy = polars.scan_parquet(io.BytesIO(data))
+        rows, columns = lazy.select(polars.len()).collect().item(), len(lazy.collect_schema())
+        check_unpacked(8 * rows * columns, len(data), path)  # by what the file says of itself, before it is unpacked
         frame = polars.read_parquet(data)
+    except OstinatoError:
+        raise
     except (polars.exceptions.PolarsError, OSError, ValueError) as error:
         raise DataError(
             "the data must be a Parquet file",
