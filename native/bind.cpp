@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "composed.hpp"
 #include "copy.hpp"
 #include "machine.hpp"
 #include "maps.hpp"
@@ -249,6 +250,16 @@ NB_MODULE(_native, m) {
         const Unlocked unlocked(double(rows) * double(width));
         ostinato::normalise(chosen(engine), g, b, epsilon, numbers, rows, width);
     });
+    nb::class_<ostinato::Composed>(m, "Composed")
+        .def("__init__",
+             [](ostinato::Composed* self, const std::string& engine, int formula, ostinato::index inputs,
+                ostinato::index units, int activation, int recurrent_activation, float epsilon,
+                const std::vector<address>& given) {
+                 const auto of = [&](std::size_t i) { return at<const float>(given.at(i)); };
+                 new (self) ostinato::Composed(chosen(engine), formula, inputs, units,
+                                               {activation, recurrent_activation, epsilon},
+                                               {of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7)});
+             });
     nb::class_<ostinato::Stack>(m, "Stack")
         .def("__init__",
              [](ostinato::Stack* self, const std::string& engine, ostinato::index inputs, ostinato::index symbols) {
@@ -260,6 +271,16 @@ NB_MODULE(_native, m) {
                  self.recurrent(cell, at<const float>(h), at<const float>(c));
              },
              nb::keep_alive<1, 2>())
+        .def("recurrent",
+             [](ostinato::Stack& self, const ostinato::Composed& cell, address h, address c) {
+                 self.recurrent(cell, at<const float>(h), at<const float>(c));
+             },
+             nb::keep_alive<1, 2>())
+        .def("zoneout", &ostinato::Stack::zoneout)
+        .def("last_output", &ostinato::Stack::last_output)
+        .def("masking", &ostinato::Stack::masking)
+        .def("mask_zero", &ostinato::Stack::mask_zero)
+        .def("silence", &ostinato::Stack::silence)
         .def("affine", &ostinato::Stack::affine, nb::keep_alive<1, 2>())
         .def("activation", &ostinato::Stack::activation)
         .def("normalisation", [](ostinato::Stack& self, address gamma, address beta, float epsilon) {

@@ -21,7 +21,15 @@ void copy_rows(float* to, index ldto, const float* from, index ldfrom, index row
     for (index r = 0; r < rows; ++r) std::memcpy(to + r * ldto, from + r * ldfrom, bytes(width));
 }
 
-bool is_finite(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u; }
+std::uint32_t bits(float x) { return std::bit_cast<std::uint32_t>(x); }
+
+bool is_finite(float x) { return (bits(x) & 0x7f800000u) != 0x7f800000u; }
+
+// x == y, by their bits: numbers that count as zero in products are others than zero here, as in NumPy.
+bool equal(float x, float y) {
+    if (bits(x) == bits(y)) return (bits(x) & 0x7fffffffu) <= 0x7f800000u;  // NaN equals nothing
+    return ((bits(x) | bits(y)) & 0x7fffffffu) == 0;
+}
 
 }  // namespace
 
@@ -36,16 +44,52 @@ void Stack::embedding(const float* table) {
 }
 
 void Stack::recurrent(const Packed& cell, const float* h, const float* c) {
-    if (cell.inputs != width_) throw std::invalid_argument("Stack: a recurrent layer of other inputs");
-    const index at = index(starts_.size()), n = cell.units;
-    layers_.push_back({.kind = is_recurrent, .inputs = width_, .units = n, .state = at, .cell = &cell});
     const Facts& facts = cell.engine.cells[cell.cell].facts;
-    starts_.resize(std::size_t(at + n * (facts.has_c ? 2 : 1)), 0.0f);
+    add_recurrent({.kind = is_recurrent, .units = cell.units, .cell = &cell}, cell.inputs, facts.has_c, facts.gates, h, c);
+}
+
+void Stack::recurrent(const Composed& cell, const float* h, const float* c) {
+    add_recurrent({.kind = is_composed, .units = cell.units, .composed = &cell}, cell.inputs, cell.has_c(), cell.gates(), h, c);
+}
+
+void Stack::add_recurrent(Layer layer, index inputs, bool has_c, int gates, const float* h, const float* c) {
+    if (inputs != width_) throw std::invalid_argument("Stack: a recurrent layer of other inputs");
+    const index at = index(starts_.size()), n = layer.units;
+    layer.inputs = width_, layer.state = at;
+    layers_.push_back(layer);
+    starts_.resize(std::size_t(at + n * (has_c ? 2 : 1)), 0.0f);
     if (h) std::memcpy(starts_.data() + at, h, bytes(n));
-    if (c && facts.has_c) std::memcpy(starts_.data() + at + n, c, bytes(n));
-    work_ += double(facts.gates) * double(n) * double(width_ + n);
+    if (c && has_c) std::memcpy(starts_.data() + at + n, c, bytes(n));
+    work_ += double(gates) * double(n) * double(width_ + n);
     width_ = n;
 }
+
+Stack::Layer& Stack::newest_recurrent() {
+    if (layers_.empty() || (layers_.back().kind != is_recurrent && layers_.back().kind != is_composed))
+        throw std::invalid_argument("Stack: the last layer must be a recurrent one");
+    return layers_.back();
+}
+
+void Stack::zoneout(float share) {
+    if (!(share >= 0 && share < 1)) throw std::invalid_argument("Stack: a share must be at least 0 and below 1");
+    newest_recurrent().number = share;
+}
+
+void Stack::last_output() { newest_recurrent().last = true; }
+
+void Stack::add(Kind kind, float number) {
+    layers_.push_back({.kind = kind, .inputs = width_, .units = width_, .number = number});
+    masked_ = true;
+}
+
+void Stack::masking(float value) { add(is_masking, value); }
+
+void Stack::mask_zero() {
+    if (!symbols_) throw std::invalid_argument("Stack: symbols must be read for symbol 0 to be padding");
+    add(is_mask_zero);
+}
+
+void Stack::silence() { add(is_silence); }
 
 void Stack::affine(const PackedAffine& map) {
     if (map.map.inputs != width_) throw std::invalid_argument("Stack: an affine layer of other inputs");
@@ -61,7 +105,7 @@ void Stack::activation(int function) {
 
 void Stack::normalisation(const float* gamma, const float* beta, float epsilon) {
     layers_.push_back({.kind = is_normalisation, .inputs = width_, .units = width_, .first = gamma, .second = beta,
-                       .epsilon = epsilon});
+                       .number = epsilon});
 }
 
 // A call's right to work; nobody has it twice at once.
@@ -95,7 +139,7 @@ Machine::Machine(const Stack& stack, index capacity, Nonfinite nonfinite, int th
 
 // Takes a lane's memory, zeros at first: the products never read what lies behind a row, but the cells compute with it.
 void Machine::prepare(Lane& lane) {
-    lane.places.resize(stack_.layers_.size());
+    lane.places.resize(stack_.layers_.size()), lane.real.assign(std::size_t(together_), 1);
     Layout layout;
     lane.ldx = apart(std::max<index>(stack_.inputs_, 1));
     layout.add(lane.x, together_ * lane.ldx);
@@ -103,7 +147,9 @@ void Machine::prepare(Lane& lane) {
         const Stack::Layer& layer = stack_.layers_[i];
         Place& place = lane.places[i];
         place.ldy = apart(layer.units);
-        if (layer.kind == Stack::is_affine) layout.add(place.y, together_ * place.ldy);
+        if (layer.kind == Stack::is_affine || layer.kind == Stack::is_composed) layout.add(place.y, together_ * place.ldy);
+        if (layer.kind == Stack::is_composed)
+            layout.add(place.c, together_ * place.ldy), layout.add(place.room, layer.composed->room(together_));
         if (layer.kind != Stack::is_recurrent) continue;
         const Facts& f = stack_.loops(layer).facts;
         Work& w = place.work;
@@ -177,7 +223,24 @@ void Machine::enter(Lane& lane, const std::int64_t* rows, index n, const float* 
     }
 }
 
-void Machine::recur(const Stack::Layer& layer, Place& place, const std::int64_t* rows, index n, const float* x,
+// Which steps are real from here on; zeros where they are not.
+void Machine::mask(const Stack::Layer& layer, Lane& lane, index n, const void* symbols, float* x, index ldx) noexcept {
+    for (index r = 0; r < n; ++r) {
+        float* const row = x + r * ldx;
+        char& real = lane.real[std::size_t(r)];
+        if (layer.kind == Stack::is_mask_zero)
+            real = real && static_cast<const std::int64_t*>(symbols)[r] != 0;
+        else if (layer.kind == Stack::is_masking)
+            real = real && !std::all_of(row, row + layer.units, [&](float v) { return equal(v, layer.number); });
+        if (!real && layer.kind != Stack::is_mask_zero) std::memset(row, 0, bytes(layer.units));
+    }
+}
+
+bool Machine::any_real(const Lane& lane, index n) noexcept {
+    return std::any_of(lane.real.begin(), lane.real.begin() + n, [](char real) { return real != 0; });
+}
+
+void Machine::recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
                     index ldx) noexcept {
     const Loops& loops = stack_.loops(layer);
     const Tape& t = place.work.tape;
@@ -188,11 +251,50 @@ void Machine::recur(const Stack::Layer& layer, Place& place, const std::int64_t*
         std::memcpy(t.a + r * t.lda + t.h_at, state, size);
         if (t.c) std::memcpy(t.c + r * t.ldc, state + layer.units, size);
     }
-    loops.step(place.work, n, steps_[std::size_t(rows[0])] & 1);
+    if (any_real(lane, n)) loops.step(place.work, n, steps_[std::size_t(rows[0])] & 1);
+    settle(layer, lane, rows, n, t.h_last, t.c, t.ldc);
+}
+
+void Machine::compose(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
+                      index ldx) noexcept {
+    const Composed& cell = *layer.composed;
+    float* const c = cell.has_c() ? place.c : nullptr;
+    for (index r = 0; r < n; ++r) {
+        const float* const state = carried(rows[r]) + layer.state;
+        std::memcpy(place.y + r * place.ldy, state, bytes(layer.units));
+        if (c) std::memcpy(c + r * place.ldy, state + layer.units, bytes(layer.units));
+    }
+    if (any_real(lane, n)) cell.step(x, ldx, place.y, c, place.ldy, place.room, n);
+    settle(layer, lane, rows, n, place.y, c, place.ldy);
+}
+
+// New states h and c (or null) into the rows where the step is real, by zoneout; h becomes what the layer gives.
+void Machine::settle(const Stack::Layer& layer, Lane& lane, const std::int64_t* rows, index n, float* h, const float* c,
+                     index ld) noexcept {
+    const index width = layer.units;
+    const float share = layer.number;
     for (index r = 0; r < n; ++r) {
         float* const state = carried(rows[r]) + layer.state;
-        std::memcpy(state, t.h_last + r * t.ldc, size);
-        if (t.c) std::memcpy(state + layer.units, t.c + r * t.ldc, size);
+        float* const y = h + r * ld;
+        char& real = lane.real[std::size_t(r)];
+        if (!real) {
+            if (layer.last)
+                std::memcpy(y, state, bytes(width)), real = 1;
+            else
+                std::memset(y, 0, bytes(width));
+            continue;
+        }
+        if (share == 0) {
+            std::memcpy(state, y, bytes(width));
+            if (c) std::memcpy(state + width, c + r * ld, bytes(width));
+            continue;
+        }
+        const auto blend = [&](float* old, const float* now) {
+            for (index i = 0; i < width; ++i) old[i] = now[i] + share * (old[i] - now[i]);
+        };
+        blend(state, y);
+        if (c) blend(state + width, c + r * ld);
+        std::memcpy(y, state, bytes(width));
     }
 }
 
@@ -200,6 +302,7 @@ void Machine::recur(const Stack::Layer& layer, Place& place, const std::int64_t*
 void Machine::advance(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept {
     const Maps& maps = *stack_.engine_.maps;
     if (!stack_.symbols_) enter(lane, rows, n, static_cast<const float*>(x));
+    if (stack_.masked_) std::fill_n(lane.real.begin(), n, char(1));
     float* at = lane.x;
     index ld = lane.ldx;
     for (std::size_t i = 0; i < stack_.layers_.size(); ++i) {
@@ -212,7 +315,11 @@ void Machine::advance(Lane& lane, const std::int64_t* rows, index n, const void*
                                 bytes(layer.units));
                 break;
             case Stack::is_recurrent:
-                recur(layer, place, rows, n, at, ld);
+                recur(layer, lane, place, rows, n, at, ld);
+                at = place.y, ld = place.ldy;
+                break;
+            case Stack::is_composed:
+                compose(layer, lane, place, rows, n, at, ld);
                 at = place.y, ld = place.ldy;
                 break;
             case Stack::is_affine:
@@ -223,7 +330,9 @@ void Machine::advance(Lane& lane, const std::int64_t* rows, index n, const void*
                 maps.activate(layer.function, at, ld, n, layer.units);
                 break;
             case Stack::is_normalisation:
-                maps.normalise(layer.first, layer.second, layer.epsilon, at, ld, n, layer.units);
+                maps.normalise(layer.first, layer.second, layer.number, at, ld, n, layer.units);
+                break;
+            default: mask(layer, lane, n, x, at, ld);
         }
     }
     copy_rows(y, stack_.width_, at, ld, n, stack_.width_);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "composed.hpp"
 #include "maps.hpp"
 #include "scan.hpp"
 
@@ -18,9 +19,21 @@ public:
     // Layers, first one first.
     void embedding(const float* table);                                   // [symbols, inputs]; only as the first one
     void recurrent(const Packed& cell, const float* h, const float* c);   // start states [H], null: zeros
+    void recurrent(const Composed& cell, const float* h, const float* c);
     void affine(const PackedAffine& map);
     void activation(int function);
     void normalisation(const float* gamma, const float* beta, float epsilon);  // [width]
+
+    // Options of the recurrent layer that was added last: the share of its old states that a step keeps; and that it gives its
+    // last output where a step is not real, in place of zeros, and ends the mask.
+    void zoneout(float share);
+    void last_output();
+
+    // From here on a step is real if any number differs from `value`, or if its symbol is not 0; others are zeros here.
+    // Recurrent layers keep their states where a step is not real, and give zeros.
+    void masking(float value);
+    void mask_zero();
+    void silence();  // zeros where a step is not real
 
     index inputs() const { return inputs_; }
     index symbols() const { return symbols_; }
@@ -30,21 +43,30 @@ public:
 
 private:
     friend class Machine;
-    enum Kind { is_embedding, is_recurrent, is_affine, is_activation, is_normalisation };
+    enum Kind {
+        is_embedding, is_recurrent, is_composed, is_affine, is_activation, is_normalisation, is_masking, is_mask_zero,
+        is_silence
+    };
     struct Layer {
         Kind kind;
         index inputs = 0, units = 0, state = 0;  // state: where its states are among the numbers of a row
         const Packed* cell = nullptr;
+        const Composed* composed = nullptr;
         const PackedAffine* map = nullptr;
         const float *first = nullptr, *second = nullptr;  // table, or gamma and beta
-        float epsilon = 0;
+        float number = 0;    // epsilon, share of zoneout, or what padding holds
+        bool last = false;   // gives its last output where a step is not real
         int function = 0;
     };
+    void add_recurrent(Layer layer, index inputs, bool has_c, int gates, const float* h, const float* c);
+    void add(Kind kind, float number = 0);
+    Layer& newest_recurrent();
     const Loops& loops(const Layer& layer) const { return layer.cell->engine.cells[layer.cell->cell]; }
 
     const Engine& engine_;
     index inputs_, symbols_, width_;
     double work_ = 0;
+    bool masked_ = false;  // some steps may not be real
     std::vector<Layer> layers_;
     std::vector<float> starts_;
 };
@@ -79,14 +101,15 @@ public:
 
 private:
     struct Place {   // what a layer writes
-        Work work{};
-        float* y;
+        Work work{};          // of a packed cell
+        float *y, *c, *room;  // c and room of a composed cell
         index ldy;
     };
     struct Lane {    // room for the rows that a thread moves on together
         std::vector<Place> places;
         float* x;
         index ldx;
+        std::vector<char> real;  // which of the rows' steps are
         Room room;
     };
     class Turn;
@@ -97,7 +120,14 @@ private:
     void share(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void advance(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void enter(Lane& lane, const std::int64_t* rows, index n, const float* x) noexcept;
-    void recur(const Stack::Layer& layer, Place& place, const std::int64_t* rows, index n, const float* x, index ldx) noexcept;
+    static bool any_real(const Lane& lane, index n) noexcept;
+    void mask(const Stack::Layer& layer, Lane& lane, index n, const void* symbols, float* x, index ldx) noexcept;
+    void recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
+               index ldx) noexcept;
+    void compose(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
+                 index ldx) noexcept;
+    void settle(const Stack::Layer& layer, Lane& lane, const std::int64_t* rows, index n, float* h, const float* c,
+                index ld) noexcept;
 
     const Stack& stack_;
     const index capacity_, together_;

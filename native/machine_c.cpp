@@ -13,6 +13,7 @@ struct ostinato_stack {
     const Engine& engine;
     Stack stack;
     std::vector<std::unique_ptr<Packed>> cells;
+    std::vector<std::unique_ptr<Composed>> composed;
     std::vector<std::unique_ptr<PackedAffine>> maps;
 };
 
@@ -41,7 +42,8 @@ auto made(F&& make) noexcept -> decltype(make()) {
     }
 }
 
-static_assert(int(OSTINATO_GRU_RESET_AFTER) == gru_reset_after_cell && int(OSTINATO_SOFTMAX) == softmax_function);
+static_assert(int(OSTINATO_GRU_RESET_AFTER) == gru_reset_after_cell && int(OSTINATO_SOFTPLUS) == softplus_function);
+static_assert(int(OSTINATO_LAYER_NORM_GRU) == layer_norm_gru_formula);
 static_assert(int(OSTINATO_REFUSED) == Machine::refused && int(OSTINATO_BUSY) == Machine::busy);
 static_assert(int(OSTINATO_PROPAGATE) == int(Nonfinite::propagate));
 
@@ -51,7 +53,7 @@ ostinato_stack* ostinato_stack_new(const char* isa, ptrdiff_t inputs, ptrdiff_t 
     return made([&]() -> ostinato_stack* {
         const Engine* const chosen = isa ? engine(isa) : engines()[0];
         if (!chosen || inputs < 1 || symbols < 0) return nullptr;
-        return new ostinato_stack{*chosen, Stack(*chosen, inputs, symbols), {}, {}};
+        return new ostinato_stack{*chosen, Stack(*chosen, inputs, symbols), {}, {}, {}};
     });
 }
 
@@ -69,6 +71,39 @@ int ostinato_recurrent(ostinato_stack* s, enum ostinato_cell cell, ptrdiff_t uni
         s->cells.push_back(std::make_unique<Packed>(s->engine, int(cell), s->stack.outputs(), units, weights, Packed::forward, 1));
         s->stack.recurrent(*s->cells.back(), h, c);
     });
+}
+
+int ostinato_recurrent_of(ostinato_stack* s, enum ostinato_formula formula, ptrdiff_t units, enum ostinato_function activation,
+                          enum ostinato_function recurrent_activation, float epsilon,
+                          const struct ostinato_cell_weights* w, const float* h, const float* c) {
+    if (units < 1 || !w) return OSTINATO_WRONG;
+    return built([&] {
+        s->composed.push_back(std::make_unique<Composed>(
+            s->engine, int(formula), s->stack.outputs(), units,
+            Composed::Options{int(activation), int(recurrent_activation), epsilon},
+            Composed::Given{w->W, w->U, w->b, w->b_rec, w->gain_x, w->gain_h, w->gain_c, w->shift_c}));
+        s->stack.recurrent(*s->composed.back(), h, c);
+    });
+}
+
+int ostinato_zoneout(ostinato_stack* s, float share) {
+    return built([&] { s->stack.zoneout(share); });
+}
+
+int ostinato_last_output(ostinato_stack* s) {
+    return built([&] { s->stack.last_output(); });
+}
+
+int ostinato_masking(ostinato_stack* s, float value) {
+    return built([&] { s->stack.masking(value); });
+}
+
+int ostinato_mask_zero(ostinato_stack* s) {
+    return built([&] { s->stack.mask_zero(); });
+}
+
+int ostinato_silence(ostinato_stack* s) {
+    return built([&] { s->stack.silence(); });
 }
 
 int ostinato_dense(ostinato_stack* s, ptrdiff_t units, const float* W, const float* b) {

@@ -63,6 +63,7 @@ struct of_selu {
 };
 struct of_silu { static vec of(vec x) { return x * sigmoid(x); } };
 struct of_exponential { static vec of(vec x) { return exponential_of(x); } };
+struct of_softplus { static vec of(vec x) { return softplus(x); } };
 
 template <class F>
 void each_number(float* x, index ldx, index rows, index width) {
@@ -124,6 +125,7 @@ inline void activate(int function, float* x, index ldx, index rows, index width)
         case silu_function: return each_number<of_silu>(x, ldx, rows, width);
         case exponential_function: return each_number<of_exponential>(x, ldx, rows, width);
         case softmax_function: return softmax(x, ldx, rows, width);
+        case softplus_function: return each_number<of_softplus>(x, ldx, rows, width);
         default: return;
     }
 }

@@ -72,3 +72,17 @@ inline vec less_than_one(vec x) {
     const exponential e = split_exp(maximum(broadcast(-87.0f), x));
     return fma(e.scale, e.rest, e.scale - broadcast(1.0f));
 }
+
+// log(1 + x) for 0 <= x <= 1, as 2 artanh(s) with s = x / (2 + x) <= 1/3: artanh(s) = s + s³ q(s²); q of degree 3 leaves 2e-8.
+inline vec log_of_one_plus(vec x) {
+    const vec s = x / (x + broadcast(2.0f)), u = s * s;
+    vec q = broadcast(0.1342574954032898f);
+    q = fma(q, u, broadcast(0.14118309319019318f));
+    q = fma(q, u, broadcast(0.20003780722618103f));
+    q = fma(q, u, broadcast(0.33333319425582886f));
+    const vec twice = s + s;
+    return fma(twice * u, q, twice);
+}
+
+// log(1 + exp(x)), without overflow.
+inline vec softplus(vec x) { return relu(x) + log_of_one_plus(exponential_of(broadcast(0.0f) - absolute(x))); }

@@ -77,6 +77,32 @@ struct Network {
     Stack stack;
 };
 
+// Masks before a packed cell with zoneout and a composed one; behind the last recurrent layer every step is real again.
+struct Masked {
+    explicit Masked(const Engine& engine)
+        : one(problem({lstm_cell, 1, 1, 3, 9}, false, 3)), two(problem({gru_cell, 1, 1, 5, 7}, false, 4)),
+          W(Random(5).numbers(9 * 5, 0.3f)), b(Random(6).numbers(5, 0.3f)), first(pack(engine, one, Packed::forward, 1)),
+          second(engine, gru_formula, 5, 7, {softsign_function, hard_sigmoid_function, 0},
+                 {two.W.data(), two.U.data(), two.b.data(), nullptr, nullptr, nullptr, nullptr, nullptr}),
+          middle(engine, 9, 5, W.data(), b.data()), stack(engine, 3) {
+        stack.masking(0);
+        stack.recurrent(first, one.h.data(), one.c.data());
+        stack.zoneout(0.25f);
+        stack.silence();
+        stack.affine(middle);
+        stack.activation(softplus_function);
+        stack.recurrent(second, nullptr, nullptr);
+        stack.last_output();
+    }
+
+    Problem one, two;
+    Floats W, b;
+    Packed first;
+    Composed second;
+    PackedAffine middle;
+    Stack stack;
+};
+
 const std::int64_t row0 = 0;
 
 template <class F>
@@ -173,6 +199,58 @@ TEST(policies) {
     CHECK(propagate.run(0, 4, x.data(), y.data()) == Machine::done && std::isnan(y[0]) && std::isnan(y[27]));
 }
 
+TEST(steps_that_are_not_real_leave_no_trace) {
+    for (const Engine* e : all_engines()) {
+        check::about() = e->name;
+        const Masked net(*e);
+        const Floats x = Random(9).numbers(6 * 3, 1);
+        Machine plain(net.stack, 1, Nonfinite::refuse, 1), padded(net.stack, 30, Nonfinite::refuse, 1);
+        std::vector<std::int64_t> rows(30);
+        for (int r = 0; r < 30; ++r) rows[std::size_t(r)] = r;
+        Floats want(7), y(30 * 7), before(std::size_t(net.stack.numbers())), after = before;
+        std::vector<index> at(30, 0);
+        for (index t = 0; t < 12; ++t) {
+            Floats given(30 * 3, 0.0f);
+            for (index r = 0; r < 30; ++r)  // row r rests at some steps, with zeros of either sign
+                if ((t + r) % 3 && at[std::size_t(r)] < 6)
+                    std::memcpy(given.data() + r * 3, x.data() + at[std::size_t(r)]++ * 3, 3 * sizeof(float));
+                else
+                    given[std::size_t(r * 3 + 1)] = -0.0f;
+            CHECK(padded.step(rows.data(), 30, given.data(), y.data()) == Machine::done);
+            for (index r = 0; r < 30; ++r) {
+                const index n = at[std::size_t(r)];
+                if (n == 0) continue;
+                plain.reset(0);
+                for (index k = 0; k < n; ++k) plain.step(&row0, 1, x.data() + k * 3, want.data());
+                plain.read(0, after.data()), padded.read(r, before.data());
+                CHECK(same_bits(before, after) && std::memcmp(want.data(), y.data() + r * 7, 7 * sizeof(float)) == 0);
+            }
+        }
+    }
+}
+
+TEST(zoneout_keeps_a_share) {
+    const Engine& e = *engines()[0];
+    const Problem p = problem({lstm_cell, 1, 1, 3, 9}, false);
+    const Packed cell = pack(e, p, Packed::forward, 1);
+    Stack with(e, 3), without(e, 3);
+    with.recurrent(cell, p.h.data(), p.c.data()), with.zoneout(0.25f), without.recurrent(cell, p.h.data(), p.c.data());
+    Machine a(with, 1, Nonfinite::refuse, 1), b(without, 1, Nonfinite::refuse, 1);
+    Floats ya(9), yb(9), before(std::size_t(with.numbers())), sa = before, sb = before;
+    a.read(0, before.data());
+    a.step(&row0, 1, p.x.data(), ya.data()), b.step(&row0, 1, p.x.data(), yb.data());
+    a.read(0, sa.data()), b.read(0, sb.data());
+    for (std::size_t i = 0; i < 18; ++i) CHECK(sa[i] == sb[i] + 0.25f * (before[i] - sb[i]));
+    CHECK(std::memcmp(ya.data(), sa.data(), 9 * sizeof(float)) == 0 && !same_bits(ya, yb));
+    bool refused = false;
+    try {
+        with.zoneout(1.0f);
+    } catch (const std::invalid_argument&) {
+        refused = true;
+    }
+    CHECK(refused);
+}
+
 TEST(tiny_numbers_count_as_zero) {
 #if defined(__SSE2__) || defined(__aarch64__)
     for (const Engine* e : all_engines()) {
@@ -204,6 +282,15 @@ TEST(steps_take_no_memory) {
         machine.run(0, 20, x.data(), y.data()), machine.reset(3), machine.step(&row0, 1, x.data(), y.data());
         CHECK(taken == before);
     });
+    {
+        const Masked net(*engines()[0]);
+        Machine machine(net.stack, 20, Nonfinite::hold, 1);
+        const Floats x(20 * 3, 1.0f), padding(20 * 3, 0.0f);
+        Floats y(20 * 7);
+        const long before = taken;
+        machine.run(0, 20, x.data(), y.data()), machine.run(0, 20, padding.data(), y.data());
+        CHECK(taken == before);
+    }
     const long before = taken;
     const std::unique_ptr<int> number(new int(1));
     CHECK(taken > before);  // it does count
@@ -212,7 +299,8 @@ TEST(steps_take_no_memory) {
 #if defined(__linux__) && !defined(OSTINATO_SANITIZED)
 TEST(steps_make_no_system_call) {
     const Network net(*engines()[0], lstm_cell, 16, 64);
-    Machine machine(net.stack, 4, Nonfinite::refuse, 1);
+    const Masked masked(*engines()[0]);
+    Machine machine(net.stack, 4, Nonfinite::refuse, 1), other(masked.stack, 4, Nonfinite::refuse, 1);
     const Floats x = Random(9).numbers(4 * 16, 1);
     Floats y(4 * 7);
     const std::int64_t rows[] = {2, 0, 3, 1};
@@ -220,7 +308,10 @@ TEST(steps_make_no_system_call) {
         const pid_t child = fork();
         if (child == 0) {  // from now on any call but read, write and exit kills this process
             if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(7);
-            for (int i = 0; i < 1000; ++i) machine.step(rows, 4, x.data(), y.data()), machine.step(&row0, 1, x.data(), y.data());
+            for (int i = 0; i < 1000; ++i) {
+                machine.step(rows, 4, x.data(), y.data()), machine.step(&row0, 1, x.data(), y.data());
+                other.step(rows, 4, x.data(), y.data());
+            }
             if (call) syscall(SYS_getpid);
             syscall(SYS_exit, 0);
         }
@@ -245,6 +336,30 @@ TEST(one_thread_at_a_time) {
         });
     for (std::thread& t : threads) t.join();
     CHECK(made == machine.steps(0) && made > 0);
+}
+
+TEST(machines_of_one_stack_in_several_threads) {
+    const Network net(*engines()[0], gru_cell, 20, 130);
+    const Masked masked(*engines()[0]);
+    const Floats x = Random(9).numbers(50 * 20, 1);
+    const auto outputs = [&](const Stack& stack, int threads) {
+        Machine machine(stack, 50, Nonfinite::refuse, threads);
+        std::vector<std::int64_t> rows;
+        for (std::int64_t r = 0; r < 50; ++r) rows.push_back(r);
+        Floats y(50 * 7);
+        for (int k = 0; k < 5; ++k) machine.step(rows.data(), 50, x.data(), y.data());
+        return y;
+    };
+    const Floats one = outputs(net.stack, 1), two = outputs(masked.stack, 1);
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int id = 0; id < 4; ++id)
+        threads.emplace_back([&, id] {
+            for (int k = 0; k < 10; ++k)
+                wrong += !same_bits(outputs(net.stack, 1 + id), one) || !same_bits(outputs(masked.stack, 1 + id), two);
+        });
+    for (std::thread& t : threads) t.join();
+    CHECK(wrong == 0);
 }
 
 TEST(bf16) {

@@ -29,7 +29,12 @@ enum ostinato_cell { OSTINATO_RNN_TANH, OSTINATO_RNN_RELU, OSTINATO_LSTM, OSTINA
 enum ostinato_function {
     OSTINATO_LINEAR, OSTINATO_RELU, OSTINATO_RELU6, OSTINATO_LEAKY_RELU, OSTINATO_TANH, OSTINATO_SIGMOID,
     OSTINATO_HARD_SIGMOID, OSTINATO_SOFTSIGN, OSTINATO_ELU, OSTINATO_SELU, OSTINATO_SILU, OSTINATO_EXPONENTIAL,
-    OSTINATO_SOFTMAX
+    OSTINATO_SOFTMAX, OSTINATO_SOFTPLUS
+};
+/* Cells of any functions, and with layer normalisation; see struct ostinato_cell_weights. */
+enum ostinato_formula {
+    OSTINATO_ANY_RNN, OSTINATO_ANY_LSTM, OSTINATO_ANY_GRU, OSTINATO_ANY_GRU_RESET_AFTER, OSTINATO_LAYER_NORM_RNN,
+    OSTINATO_LAYER_NORM_LSTM, OSTINATO_LAYER_NORM_GRU
 };
 /* What is done about NaN and infinities in x: refuse the call, repeat each feature's last finite number, compute on. */
 enum ostinato_nonfinite { OSTINATO_REFUSE, OSTINATO_HOLD, OSTINATO_PROPAGATE };
@@ -46,6 +51,26 @@ int ostinato_embedding(ostinato_stack* stack, const float* table); /* [symbols, 
  * c [units] are the states to start from, NULL for zeros. */
 int ostinato_recurrent(ostinato_stack* stack, enum ostinato_cell cell, ptrdiff_t units, const float* W, const float* U,
                        const float* b, const float* b_rec, const float* h, const float* c);
+/* b_rec is for ANY_GRU_RESET_AFTER and LAYER_NORM_GRU; gain_x for LAYER_NORM_LSTM and LAYER_NORM_GRU; gain_h for all three
+ * with layer normalisation (that of LAYER_NORM_RNN is of both sums together); gain_c and shift_c for LAYER_NORM_LSTM. */
+struct ostinato_cell_weights {
+    const float *W, *U;                          /* [features, gates * units], [units, gates * units] */
+    const float *b, *b_rec, *gain_x, *gain_h;    /* [gates * units] */
+    const float *gain_c, *shift_c;               /* [units] */
+};
+/* As ostinato_recurrent, with the functions of the states and of the gates, and what is added to variances. */
+int ostinato_recurrent_of(ostinato_stack* stack, enum ostinato_formula formula, ptrdiff_t units,
+                          enum ostinato_function activation, enum ostinato_function recurrent_activation, float epsilon,
+                          const struct ostinato_cell_weights* weights, const float* h, const float* c);
+/* Of the recurrent layer that was added last: the share of its old states that a step keeps, at least 0 and below 1; and that
+ * it gives its last output where a step is not real, in place of zeros, and ends the mask. */
+int ostinato_zoneout(ostinato_stack* stack, float share);
+int ostinato_last_output(ostinato_stack* stack);
+/* Masks: behind these a step is real if any of its numbers differs from `value`, or if its symbol is not 0. Recurrent layers
+ * keep their states where it is not, and give zeros. `silence` puts zeros there in place of what another layer gave. */
+int ostinato_masking(ostinato_stack* stack, float value);
+int ostinato_mask_zero(ostinato_stack* stack);
+int ostinato_silence(ostinato_stack* stack);
 int ostinato_dense(ostinato_stack* stack, ptrdiff_t units, const float* W, const float* b); /* [features, units], [units] */
 int ostinato_activation(ostinato_stack* stack, enum ostinato_function function);
 int ostinato_layer_norm(ostinato_stack* stack, const float* gamma, const float* beta, float epsilon); /* [features] */

@@ -84,7 +84,7 @@ struct Affine {
 enum Function {
     linear_function = 0, relu_function, relu6_function, leaky_relu_function, tanh_function, sigmoid_function,
     hard_sigmoid_function, softsign_function, elu_function, selu_function, silu_function, exponential_function,
-    softmax_function, n_functions
+    softmax_function, softplus_function, n_functions
 };
 
 // Facts of a cell that memory depends on.

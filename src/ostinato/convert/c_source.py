@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -13,10 +14,11 @@ from ostinato.maps.base import Array, Part, Weights
 from ostinato.maps.dense import Dense
 from ostinato.maps.embedding import Embedding
 from ostinato.maps.layer_norm import LayerNorm
+from ostinato.maps.masking import Masking
 from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.maps.unembedding import Unembedding
-from ostinato.runtime import Network, native
-from ostinato.runtime.compiled_steps import why_not
+from ostinato.runtime import Network, composed, native
+from ostinato.runtime.compiled_steps import mask_after, silences, why_not
 from ostinato.scans.recurrent import Recurrent
 
 _CELLS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU", "GRU_RESET_AFTER")
@@ -47,11 +49,15 @@ def c_source(network: Network, *, name: str = "model") -> str:
             "a network in C must be of the step machine's layers in float32", got=reason, fix="Run it from Python."
         )
     arrays: list[str] = []
-    layers = [
-        line
-        for number, (part, w) in enumerate(zip(step.machine.parts, step.machine.weights, strict=True))
-        for line in _layer(part, w, f"{name}_{number}", arrays)
-    ]
+    layers: list[str] = []
+    masked = False
+    for number, (part, w) in enumerate(zip(step.machine.parts, step.machine.weights, strict=True)):
+        if masked and silences(part):
+            layers.append("ostinato_silence(stack)")
+        layers += _layer(part, w, f"{name}_{number}", arrays)
+        if masked and isinstance(part, Recurrent) and not part.return_sequences:
+            layers.append("ostinato_last_output(stack)")
+        masked = mask_after(part, masked=masked)
     width = step.machine.weights[0]["table"].shape[1] if step.reading.symbols else step.reading.width
     upper = name.upper()
     return "\n".join(
@@ -92,12 +98,27 @@ def _layer(part: Part, w: Weights, name: str, arrays: list[str]) -> Iterator[str
         yield from _layer(part.inner, w, name, arrays)
     elif isinstance(part, Recurrent):
         number = native.key(part.cell)
-        assert isinstance(number, int)
-        keys = ["W", "U", "b", "b_rec", "start_h", "start_c"]
-        given = ", ".join(array(key, w.get(key)) for key in keys)
-        yield f"ostinato_recurrent(stack, OSTINATO_{_CELLS[number]}, {part.cell.units}, {given})"
+        starts = ", ".join(array(key, w.get(key)) for key in ("start_h", "start_c"))
+        if isinstance(number, int):
+            given = ", ".join(array(key, w.get(key)) for key in ("W", "U", "b", "b_rec"))
+            yield f"ostinato_recurrent(stack, OSTINATO_{_CELLS[number]}, {part.cell.units}, {given}, {starts})"
+        else:
+            given = {field: array(key, w[key]) for key, field in composed.WEIGHTS.items() if key in w}
+            fields = ", ".join(given.get(field, "NULL") for field in dict.fromkeys(composed.WEIGHTS.values()))
+            arrays.append(f"static const struct ostinato_cell_weights {name}_weights = {{{fields}}};\n")
+            f, g, epsilon = composed.options(part.cell)
+            yield (
+                f"ostinato_recurrent_of(stack, OSTINATO_{composed.FORMULAS[type(part.cell)]}, {part.cell.units}, "
+                f"OSTINATO_{f.upper()}, OSTINATO_{g.upper()}, {_number(epsilon)}, &{name}_weights, {starts})"
+            )
+        if part.zoneout:
+            yield f"ostinato_zoneout(stack, {_number(part.zoneout)})"
+    elif isinstance(part, Masking):
+        yield f"ostinato_masking(stack, {_number(part.mask_value)})"
     elif isinstance(part, Embedding):
         yield f"ostinato_embedding(stack, {array('table', w['table'])})"
+        if part.mask_zero:
+            yield "ostinato_mask_zero(stack)"
     elif isinstance(part, (Dense, Unembedding)):
         main = w["W"] if isinstance(part, Dense) else w["table"].T
         yield f"ostinato_dense(stack, {part.units}, {array('W', main)}, {array('b', w.get('b'))})"
@@ -106,13 +127,20 @@ def _layer(part: Part, w: Weights, name: str, arrays: list[str]) -> Iterator[str
     elif isinstance(part, Activation):
         yield f"ostinato_activation(stack, OSTINATO_{part.activation.upper()})"
     elif isinstance(part, LayerNorm):
-        numbers = f"{array('gamma', w['gamma'])}, {array('beta', w['beta'])}, {float(np.float32(part.epsilon)).hex()}f"
+        numbers = f"{array('gamma', w['gamma'])}, {array('beta', w['beta'])}, {_number(part.epsilon)}"
         yield f"ostinato_layer_norm(stack, {numbers})"
+
+
+def _number(value: float) -> str:
+    number = float(np.float32(value))
+    if math.isfinite(number):
+        return f"{number.hex()}f"
+    return "(0.0f / 0.0f)" if math.isnan(number) else f"({'-' if number < 0 else ''}1.0f / 0.0f)"
 
 
 def _array(name: str, value: Array) -> str:
     """A definition, six numbers a line, in hexadecimal."""
-    numbers = [f"{float(x).hex()}f" for x in np.ravel(np.ascontiguousarray(value, np.float32)).tolist()]
+    numbers = [_number(x) for x in np.ravel(np.ascontiguousarray(value, np.float32)).tolist()]
     lines = [", ".join(numbers[i : i + 6]) for i in range(0, len(numbers), 6)]
     shape = ", ".join(map(str, value.shape))
     return f"static const float {name}[] = {{  /* [{shape}] */\n    " + ",\n    ".join(lines) + "};\n"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.cells.base import Cell
 from ostinato.maps.base import Array, Context, State, Weights
-from ostinato.runtime import native
+from ostinato.runtime import native, stepped
 from ostinato.scans.loop import loop
 
 
@@ -42,16 +42,18 @@ NUMPY = Namespace(np, _sigmoid)
 
 def with_native(
     prepared: Callable[[Cell, Weights], native.Prepared],
+    step_of: Callable[[Cell, Weights], Any],
     cell: Cell,
     w: Weights,
     x: Array,
     state: State,
     **options: Any,
 ) -> tuple[Array, State]:
-    """Run `cell` along time with the compiled loops if they can, else with the loop on NumPy.
+    """Run `cell` along time: with the compiled loops if they can, else the step machine, else the loop on NumPy.
 
     Args:
         prepared: Gives the cell with its weights in the order of the compiled loops.
+        step_of: Gives it as the step machine takes it, see `stepped.step_of`.
         cell: The recurrence.
         w: Its weights by name.
         x: `[batch, time, features]`.
@@ -59,14 +61,18 @@ def with_native(
         options: As for `ostinato.scans.loop.loop`.
     """
     special = {name: options.pop(name, None) for name in ("noise", "zone")}
-    if x.shape[0] and x.shape[1] and native.why_not(cell, x, **special) is None:
-        return prepared(cell, w).forward(x, state, **options)
+    if x.shape[0] and x.shape[1]:
+        if native.why_not(cell, x, **special) is None:
+            return prepared(cell, w).forward(x, state, **options)
+        if stepped.why_not(cell, x, **special) is None:
+            layer = stepped.Stepped(cell, step_of(cell, w), x.shape[2], special["zone"] or 0.0)
+            return layer.forward(x, state, **options)
     return loop(NUMPY, cell, w, x, state, **special, **options)
 
 
 def scan(cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
     """As `with_native`; the weights are brought into order anew in each call."""
-    return with_native(native.Prepared, cell, w, x, state, **options)
+    return with_native(native.Prepared, stepped.step_of, cell, w, x, state, **options)
 
 
 CONTEXT = Context(NUMPY, scan)

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from ostinato.errors import StreamBusy
 from ostinato.maps.activation import Activation
 from ostinato.maps.activity_penalty import ActivityPenalty
-from ostinato.maps.base import Array, Part, Weights
+from ostinato.maps.base import Array, Part, Shape, Weights
 from ostinato.maps.dense import Dense
 from ostinato.maps.dropout import Dropout
 from ostinato.maps.embedding import Embedding
+from ostinato.maps.flatten import Flatten
 from ostinato.maps.layer_norm import LayerNorm
+from ostinato.maps.masking import Masking
+from ostinato.maps.reshape import Reshape
 from ostinato.maps.time_distributed import TimeDistributed
-from ostinato.runtime import compiled_maps, native
+from ostinato.runtime import compiled_maps, composed, native
 from ostinato.runtime.compiled_maps import Affine, RowMap
 from ostinato.runtime.one_step import OneStep
 from ostinato.runtime.reading import POLICIES
@@ -32,30 +35,51 @@ def why_not(network: OneStep) -> str | None:
     reason = native.usable()
     if reason is not None:
         return reason
-    if not network.reading.symbols and len(network.reading.features) != 1:
-        return "the step machine reads one row of numbers a step"
+    shape: Shape = (None, *network.reading.features)
     for number, part in enumerate(network.machine.parts, 1):
-        reason = _why_not(part, first=number == 1)
+        reason = _why_not(part, _axes(shape), first=number == 1)
         if reason is not None:
             return f"layer {number} ({type(part).__name__}): {reason}"
-    return None
+        shape = part.out_shape(shape)
+    return None if len(_axes(shape)) == 1 else "the step machine gives one row of numbers a step"
 
 
-def _why_not(part: Part, *, first: bool) -> str | None:
-    if isinstance(part, Recurrent):
-        if part.zoneout:
-            return "native code has no zoneout"
-        number = native.key(part.cell)
-        return number if isinstance(number, str) else None
+def _axes(shape: Shape) -> Shape:
+    """What a step has of a shape."""
+    return shape[1:] if shape and shape[0] is None else shape
+
+
+def _why_not(part: Part, axes: Shape, *, first: bool) -> str | None:
+    if _reshapes(part):
+        return None
     if isinstance(part, Embedding):
-        if not first:
-            return "native code has embeddings as first layers only"
-        return "native code skips no steps (mask_zero)" if part.mask_zero else None
+        return None if first and not axes else "native code has embeddings of one symbol a step, as first layers only"
+    if len(axes) != 1:
+        return "the step machine computes with one row of numbers a step"
+    if isinstance(part, Recurrent):
+        return None if isinstance(native.key(part.cell), int) else composed.why_not(part.cell)
     if isinstance(part, TimeDistributed):
-        return _why_not(part.inner, first=False)
-    if isinstance(part, _IDENTITY):
+        return _why_not(part.inner, axes, first=False)
+    if isinstance(part, (*_IDENTITY, Masking)):
         return None
     return compiled_maps.why_not(part)
+
+
+def _reshapes(part: Part) -> bool:
+    """Whether a layer changes nothing but the shape of a step."""
+    return isinstance(part, TimeDistributed) and isinstance(part.inner, (Flatten, Reshape))
+
+
+def mask_after(part: Part, *, masked: bool) -> bool:
+    """Whether steps may be unreal behind this layer, if they may be before it."""
+    if isinstance(part, Recurrent):
+        return masked and part.return_sequences
+    return masked or isinstance(part, Masking) or (isinstance(part, Embedding) and part.mask_zero)
+
+
+def silences(part: Part) -> bool:
+    """Whether this layer takes what lies at unreal steps for zeros; recurrent layers and masks see to it themselves."""
+    return not isinstance(part, (Recurrent, Dropout, Masking))
 
 
 class Stack:
@@ -71,8 +95,14 @@ class Stack:
         self._kept: list[Array] = []
         width = machine.weights[0]["table"].shape[1] if symbols else network.reading.width
         self.native = native.module().Stack(native.engine(), width, symbols)
+        masked = False
         for number, (part, w) in enumerate(zip(machine.parts, machine.weights, strict=True)):
+            if masked and silences(part):
+                self.native.silence()
             self._add(part, w, machine.row_map(number))
+            if masked and isinstance(part, Recurrent) and not part.return_sequences:
+                self.native.last_output()
+            masked = mask_after(part, masked=masked)
 
     def _add(self, part: Part, w: Weights, compiled: RowMap | None) -> None:
         if isinstance(part, TimeDistributed):
@@ -80,9 +110,15 @@ class Stack:
         elif isinstance(part, Recurrent):
             learned = part.cell.states if part.start == "learned" else ()
             starts = [self._at(w[f"start_{name}"]) for name in learned]
-            self.native.recurrent(self._machine.prepared(part.cell, w).packed, *[*starts, 0, 0][:2])
+            self.native.recurrent(self._machine.step_of(part.cell, w), *[*starts, 0, 0][:2])
+            if part.zoneout:
+                self.native.zoneout(part.zoneout)
         elif isinstance(part, Embedding):
             self.native.embedding(self._at(w["table"]))
+            if part.mask_zero:
+                self.native.mask_zero()
+        elif isinstance(part, Masking):
+            self.native.masking(part.mask_value)
         elif isinstance(compiled, Affine):
             self.native.affine(compiled.packed)
             if isinstance(part, Dense) and part.activation != "linear":

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ostinato.cells.base import Cell
 from ostinato.errors import KernelError
 from ostinato.maps.base import Array, Context, Part, Shape, State, Weight, Weights, silence
-from ostinato.runtime import compiled_maps, native
+from ostinato.runtime import compiled_maps, native, stepped
 from ostinato.runtime.arrays import NUMPY, with_native
 from ostinato.runtime.compiled_maps import RowMap
 from ostinato.runtime.native import Prepared
+
+T = TypeVar("T")
 
 
 def expected(parts: Sequence[Part], shape: Shape) -> list[dict[str, Weight]]:
@@ -51,6 +53,7 @@ class Machine:
         self.weights = tuple({name: _fixed(value) for name, value in w.items()} for w in weights)
         self._own = {id(value) for w in self.weights for value in w.values()}
         self._prepared: dict[tuple[int, ...], Prepared] = {}
+        self._steps: dict[tuple[int, ...], tuple[Cell, Any]] = {}
         self._row_maps: dict[int, RowMap | None] = {}
 
     def run(
@@ -75,17 +78,27 @@ class Machine:
     def _scan(self, cell: Cell, w: Weights, x: Array, state: State, **options: Any) -> tuple[Array, State]:
         if self.precision != "float32":
             _raise_without(native.why_not(cell, x))
-        return with_native(self.prepared, cell, w, x, state, **options)
+        return with_native(self.prepared, self.step_of, cell, w, x, state, **options)
 
     def prepared(self, cell: Cell, w: Weights) -> Prepared:
         """A recurrent layer's weights in the order of the compiled loops, kept if they are the machine's own."""
-        # An array of the machine lives as long as the machine, a cell as long as what is prepared: no number is reused.
+        return self._kept(self._prepared, cell, w, lambda: Prepared(cell, w, precision=self.precision))
+
+    def step_of(self, cell: Cell, w: Weights) -> Any:
+        """A recurrent layer's weights as the step machine takes them, kept likewise."""
+        if isinstance(native.key(cell), int):
+            return self.prepared(cell, w).packed
+        _, step = self._kept(self._steps, cell, w, lambda: (cell, stepped.step_of(cell, w)))
+        return step
+
+    def _kept(self, kept: dict[tuple[int, ...], T], cell: Cell, w: Weights, make: Callable[[], T]) -> T:
+        # An array of the machine lives as long as the machine, a cell as long as what is kept: no number is reused.
         key = (id(cell), *map(id, w.values()))
-        found = self._prepared.get(key)
+        found = kept.get(key)
         if found is None:
-            found = Prepared(cell, w, precision=self.precision)
+            found = make()
             if self._own.issuperset(key[1:]):
-                self._prepared[key] = found
+                kept[key] = found
         return found
 
     def row_map(self, number: int) -> RowMap | None:

@@ -30,7 +30,7 @@ PRECISIONS = ("float32", "bf16")
 
 FUNCTIONS = (
     "linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "hard_sigmoid", "softsign", "elu", "selu", "silu",
-    "exponential", "softmax",
+    "exponential", "softmax", "softplus",
 )  # fmt: skip
 """The activations that have native code, in the order of `enum Function` in `native/include/ostinato/work.hpp`."""
 

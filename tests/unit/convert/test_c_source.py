@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.laws.own_cell import Leaky
 from tests.unit.runtime.networks import network
 
 from ostinato.cells import CELLS
@@ -18,6 +20,7 @@ from ostinato.maps.activation import Activation
 from ostinato.maps.dense import Dense
 from ostinato.maps.dropout import Dropout
 from ostinato.maps.layer_norm import LayerNorm
+from ostinato.maps.masking import Masking
 from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.runtime import native
 from ostinato.scans.recurrent import Recurrent
@@ -38,6 +41,16 @@ def example():
     )  # fmt: skip
 
 
+def masked_example():
+    """All that `example` has not: composed cells of every kind, zoneout, masks."""
+    layers = [Masking()]
+    for name in CELLS:
+        cell = CELLS[name](4)
+        cell = replace(cell, activation="softsign") if hasattr(cell, "activation") else cell
+        layers += [Recurrent(cell, return_sequences=True, zoneout=0.25, start="learned"), Dense(3, "softplus")]
+    return network([*layers, Recurrent(CELLS["layer_norm_lstm"](5)), Dense(2)])
+
+
 @compiled
 def test_numbers_are_exact():
     model = example()
@@ -51,8 +64,8 @@ def test_numbers_are_exact():
 
 @compiled
 def test_what_has_no_c_is_refused():
-    with pytest.raises(ConversionError, match="zoneout"):
-        c_source(network([recurrent("lstm", 3, zoneout=0.2)]))
+    with pytest.raises(ConversionError, match="no native step of Leaky"):
+        c_source(network([Recurrent(Leaky(4))]))
     for name in ("1st", "a b", "x;y", ""):
         with pytest.raises(ArgumentError, match="name in C"):
             c_source(example(), name=name)
@@ -61,14 +74,16 @@ def test_what_has_no_c_is_refused():
 @pytest.mark.slow
 @compiled
 @pytest.mark.skipif(not (shutil.which("cc") and shutil.which("c++")), reason="there is no C and C++ compiler")
+@pytest.mark.parametrize("make", [example, masked_example])
 @pytest.mark.skipif("sse2" not in native.module().engines() if native.available() is None else True, reason="no SSE2")
-def test_a_c_program_gives_the_bits_of_python(tmp_path, monkeypatch):
+def test_a_c_program_gives_the_bits_of_python(make, tmp_path, monkeypatch):
     sources = [
-        NATIVE / f"{name}.cpp" for name in ["machine", "machine_c", "maps", "memory", "phases", "scan", "threads"]
+        NATIVE / f"{name}.cpp"
+        for name in ["composed", "machine", "machine_c", "maps", "memory", "phases", "scan", "threads"]
     ]
     sources += [NATIVE / "isa" / "baseline.cpp", NATIVE / "isa" / "dispatch.cpp"]
     flags = ["-O1", "-std=gnu++20", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
-    model = example()
+    model = make()
     (tmp_path / "model.h").write_text(c_source(model), "utf-8")
     include = ["-I", str(tmp_path), "-I", str(NATIVE / "include")]
     c = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", *include, "-c", str(NATIVE / "examples" / "stream.c")]
@@ -77,8 +92,9 @@ def test_a_c_program_gives_the_bits_of_python(tmp_path, monkeypatch):
     subprocess.run([*link, str(tmp_path / "stream")], check=True)
 
     x = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
+    x[5:8] = 0.0  # steps that a mask skips
     lines = "\n".join(" ".join(f"{n:.9g}" for n in row) for row in x.tolist())
     run = subprocess.run([tmp_path / "stream", "sse2"], input=lines, capture_output=True, text=True, check=True)
     found = np.array([line.split() for line in run.stdout.splitlines()], np.float32)
     monkeypatch.setenv("OSTINATO_ISA", "sse2")
-    assert np.array_equal(found, example().stream().run(x))
+    assert np.array_equal(found, make().stream().run(x))
