@@ -1,4 +1,4 @@
-"""Every layer and cell that can stream has a native step, except those named here, and its outputs are the formula's."""
+"""Every layer and cell that can stream has a native step, except those named here; its outputs are the formula's."""
 
 from __future__ import annotations
 
