@@ -103,8 +103,8 @@ def _layer(part: Part, w: Weights, name: str, arrays: list[str]) -> Iterator[str
             given = ", ".join(array(key, w.get(key)) for key in ("W", "U", "b", "b_rec"))
             yield f"ostinato_recurrent(stack, OSTINATO_{_CELLS[number]}, {part.cell.units}, {given}, {starts})"
         else:
-            given = {field: array(key, w[key]) for key, field in composed.WEIGHTS.items() if key in w}
-            fields = ", ".join(given.get(field, "NULL") for field in dict.fromkeys(composed.WEIGHTS.values()))
+            named = {field: array(key, w[key]) for key, field in composed.WEIGHTS.items() if key in w}
+            fields = ", ".join(named.get(field, "NULL") for field in dict.fromkeys(composed.WEIGHTS.values()))
             arrays.append(f"static const struct ostinato_cell_weights {name}_weights = {{{fields}}};\n")
             f, g, epsilon = composed.options(part.cell)
             yield (

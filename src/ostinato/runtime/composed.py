@@ -48,8 +48,10 @@ def why_not(cell: Cell) -> str | None:
 
 def options(cell: Cell) -> Options:
     """The options of a cell; those that it does not have are those of its formula."""
-    values = {"activation": "tanh", "recurrent_activation": "sigmoid", "epsilon": 0.0}
-    return Options(**{name: getattr(cell, name, value) for name, value in values.items()})
+    activation: str = getattr(cell, "activation", "tanh")
+    recurrent_activation: str = getattr(cell, "recurrent_activation", "sigmoid")
+    epsilon: float = getattr(cell, "epsilon", 0.0)
+    return Options(activation, recurrent_activation, epsilon)
 
 
 def composed(cell: Cell, w: Weights) -> Any:
