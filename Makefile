@@ -12,7 +12,7 @@ BENCH := .venv-bench
 SANITIZE = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=g++ \
   -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DOSTINATO_TESTS=ON
 
-.PHONY: demo test test-all test-plain test-runtime sanitize lint bench clean
+.PHONY: demo test test-all test-plain test-runtime sanitize drift example lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -50,11 +50,18 @@ sanitize: $(VENV)/.dev
 	$(BIN)/ctest --test-dir build/address --output-on-failure
 	OSTINATO_SANITIZED=$$(ls $(CURDIR)/build/address/_native*.so) PYTHONPATH=native/tests:src OMP_NUM_THREADS=1 \
 	  ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider -k native tests/laws/test_native.py tests/laws/test_native_refusals.py \
-	  tests/laws/test_recurrence.py
+	  $(BIN)/python -m pytest -q -p no:cacheprovider -k "native or steps" tests/laws/test_native.py tests/laws/test_native_refusals.py \
+	  tests/laws/test_recurrence.py tests/laws/test_steps.py
 	$(SANITIZE) -B build/thread -DOSTINATO_SANITIZE=thread -DOSTINATO_MODULE=OFF
 	$(BIN)/cmake --build build/thread
 	$(BIN)/ctest --test-dir build/thread --output-on-failure
+
+# A hundred million steps of each cell beside the same in double precision (minutes).
+drift: $(VENV)/.dev
+	$(PIP) cmake ninja
+	$(SANITIZE) -B build/plain -DOSTINATO_MODULE=OFF
+	$(BIN)/cmake --build build/plain
+	OSTINATO_STEPS=100000000 build/plain/tests/native_tests drift
 
 # The step machine in a C program; model.h is what ostinato.convert.c_source makes of a network.
 example: $(VENV)/.dev
