@@ -15,8 +15,8 @@ class LayerNormGRU(Cell):
     """h_t = (1 - z) h_{t-1} + z tanh(X_n + r H_n), with r, z = sigmoid(X + H).
 
     X = gain_x N(x_t W) + b and H = gain_h N(h_{t-1} U) + b_rec, where N is the layer normalisation, of r and z together
-    and of n by itself (Ba et al. 2016, equations 23 to 25: the reset gate acts after the product). No fast kernel has
-    it: it runs step by step.
+    and of n by itself (Ba et al. 2016, equations 23 to 25: the reset gate acts after the product). No fast kernel
+    trains it: it runs step by step; in use it has compiled steps.
 
     Args:
         units: Size of h.

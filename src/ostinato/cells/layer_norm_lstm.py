@@ -16,8 +16,8 @@ class LayerNormLSTM(Cell):
 
     i, f, o = sigmoid(…) and c~ = tanh(…), each of gain_x N(x_t W) + gain_h N(h_{t-1} U) + b. N is the layer
     normalisation over all four gates together (Ba et al. 2016, equations 20 to 22; of their three shifts before the
-    gates only the sum matters, which is b). Training gets less sensitive to the learning rate; no fast kernel has it:
-    it runs step by step.
+    gates only the sum matters, which is b). Training gets less sensitive to the learning rate; no fast kernel trains
+    it: it runs step by step; in use it has compiled steps.
 
     Args:
         units: Size of h and of c.

@@ -16,7 +16,7 @@ class LayerNormSimpleRNN(Cell):
     """h_t = f(g N(x_t W + h_{t-1} U) + b), N the layer normalisation (Ba et al. 2016, equation 4).
 
     The size of the sums no longer depends on that of the weights, so activity neither dies nor explodes along time. No
-    fast kernel has it: it runs step by step.
+    fast kernel trains it: it runs step by step; in use it has compiled steps.
 
     Args:
         units: Size of h.

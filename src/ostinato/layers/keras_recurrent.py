@@ -37,7 +37,7 @@ class Running(Common, total=False):
         dropout: Rate on the inputs, in training only; one pattern for all steps of a sequence.
         recurrent_dropout: Rate on h inside the recurrent product, likewise.
         weight_drop: Rate on the recurrent weights, in training only; every fast kernel can run with it.
-        zoneout: Probability that a step leaves a number of a state as it was; no fast kernel has it.
+        zoneout: Probability that a step leaves a number of a state as it was; no fast kernel trains it.
         start: "zeros", or "learned": the start state is a weight.
     """
 

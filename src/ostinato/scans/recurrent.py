@@ -27,7 +27,8 @@ class Recurrent(Scan):
         weight_drop: Rate on the recurrent weights U, in training only; one pattern for all sequences and steps of a
             batch, so that every fast kernel can run with it (Wan et al. 2013; Merity et al. 2018).
         zoneout: Probability that a step leaves a number of a state as it was, in training; in use each state moves by
-            the expected share (Krueger et al. 2017). No fast kernel has it, neither in training nor in use.
+            the expected share (Krueger et al. 2017). No fast kernel has it in training; in use it has compiled
+            steps.
     """
 
     cell: Cell
