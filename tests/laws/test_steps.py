@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(native.available() is not None, reason=str(nativ
 
 RNG = np.random.default_rng(4)
 NUMBERS = RNG.normal(size=(5, 8, 3)).astype(np.float32)
-NUMBERS[1, 2:4] = NUMBERS[3, 0] = 0.0
+NUMBERS[1, 2:4] = NUMBERS[2, 6:] = NUMBERS[3, 0] = 0.0
 
 
 def variants(name):
