@@ -52,12 +52,14 @@ class Figures(NamedTuple):
         nats: Mean surprise of a symbol.
         perplexity: Its exponential.
         bits: Bits a character; None for music.
+        unknown: How many of the symbols are the unknown one.
     """
 
     symbols: int
     nats: float
     perplexity: float
     bits: float | None
+    unknown: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +257,9 @@ class Generator:
         if not isinstance(vocabulary, TextVocabulary):
             return Figures(len(nats), float(nats.mean()), perplexity(nats), None)
         characters = sum(int(vocabulary.characters(row[1:]).sum()) for row in rows)
-        return Figures(len(nats), float(nats.mean()), perplexity(nats), bits_per_character(nats, characters))
+        unknown = sum(vocabulary.count_unknown(row) for row in rows)
+        bits = bits_per_character(nats, characters)
+        return Figures(len(nats), float(nats.mean()), perplexity(nats), bits, unknown)
 
     def _whole(self, source: Prime, place: str = "") -> Ids:
         """The ids of a text after the opening, or of an item between its start and its end."""
