@@ -97,11 +97,15 @@ private:
     void share(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void advance(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void enter(Lane& lane, const std::int64_t* rows, index n, const float* x) noexcept;
+    template <class F>
+    void by_blocks(index n, index weights, index blocks, F&& work) noexcept;
+    void apply(const PackedAffine& map, const float* x, index ldx, const Place& place, index n) noexcept;
     void recur(const Stack::Layer& layer, Place& place, const std::int64_t* rows, index n, const float* x, index ldx) noexcept;
 
     const Stack& stack_;
     const index capacity_, together_;
     const Nonfinite nonfinite_;
+    const int threads_;
     index stride_ = 0;
     float* state_ = nullptr;
     Room room_;
