@@ -2,7 +2,8 @@
 
 Ours is `Generator.sample` of a model that `load` gives: NumPy and the compiled kernels. torch's loop carries the states
 of an LSTM, and draws with softmax and multinomial, under `inference_mode`; `torch.nn.LSTM` and `LSTMCell` are both
-tried, and the faster one is kept. First both write greedily: the symbols must be the same. One thread each, in turns.
+tried, and the faster one is kept. First both write greedily: the symbols must be the same. Each side is timed on one
+thread and on all, in turns, and the better one counts; all our ways write the same text.
 Where the processor can, our model is also timed in bf16, whose text is another one.
 
     python bench/sampling.py
@@ -10,6 +11,7 @@ Where the processor can, our model is also timed in bf16, whose text is another 
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import time
@@ -32,7 +34,8 @@ from ostinato.runtime.machine import expected
 from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
 
-SYMBOLS, WIDTH, LENGTH, ROUNDS, GREEDY = 65, 64, 1000, 9, 500
+SYMBOLS, WIDTH, LENGTH, ROUNDS, GREEDY = 65, 64, 500, 7, 500
+OURS, ROUGH = "ours", "ours in bf16"
 CASES: dict[str, tuple[int, ...]] = {"LSTM 1 x 128": (128,), "LSTM 1 x 512": (512,), "LSTM 2 x 256": (256, 256)}
 
 
@@ -93,51 +96,58 @@ class Loop:
         return found
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Time of one call."""
+def seconds(call: Callable[[], object], threads: int) -> float:
+    """Time of one call on so many threads."""
+    os.environ["OSTINATO_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
 
 
+def ways(model: Generator, sizes: tuple[int, ...], name: str) -> dict[str, Callable[[], object]]:
+    """What is timed; torch's loops only after they wrote the same text."""
+    want = list(model.sample(length=GREEDY, sampling=Sampling(temperature=0.0)))
+    calls: dict[str, Callable[[], object]] = {OURS: lambda: list(model.sample(length=LENGTH))}
+    if native.without_bf16() is None:
+        rough = model.at("bf16")
+        calls[ROUGH] = lambda: list(rough.sample(length=LENGTH))
+    for rival, cells in (("torch.nn.LSTM", False), ("torch.nn.LSTMCell", True)):
+        loop = Loop(model, sizes, cells=cells)
+        if loop.sample(model.first, GREEDY, greedy=True) != want:
+            raise SystemExit(f"{name}: {rival} writes another text")
+        calls[rival] = lambda loop=loop: loop.sample(model.first, LENGTH, greedy=False)  # type: ignore[misc]
+    return calls
+
+
 def main() -> None:
     """Measure, print and keep the result."""
-    torch.set_num_threads(1)
     rows = []
+    several = os.cpu_count() or 1
     for name, sizes in CASES.items():
-        model = generator(sizes)
-        loops = {"torch.nn.LSTM": Loop(model, sizes, cells=False), "torch.nn.LSTMCell": Loop(model, sizes, cells=True)}
-        want = list(model.sample(length=GREEDY, sampling=Sampling(temperature=0.0)))
-        for rival, loop in loops.items():
-            if loop.sample(model.first, GREEDY, greedy=True) != want:
-                raise SystemExit(f"{name}: {rival} writes another text")
-        calls: dict[str, Callable[[], object]] = {"ours": lambda model=model: list(model.sample(length=LENGTH))}  # type: ignore[misc]
-        if native.without_bf16() is None:
-            rough = model.at("bf16")
-            calls["ours in bf16"] = lambda model=rough: list(model.sample(length=LENGTH))  # type: ignore[misc]
-        calls |= {
-            rival: lambda loop=loop, first=model.first: loop.sample(first, LENGTH, greedy=False)  # type: ignore[misc]
-            for rival, loop in loops.items()
-        }
-        times: dict[str, list[float]] = {key: [] for key in calls}
+        calls = ways(generator(sizes), sizes, name)
+        times: dict[tuple[str, int], list[float]] = {(k, n): [] for k in calls for n in sorted({1, several})}
         for turn in range(ROUNDS):
-            order = list(calls)
+            order = list(times)
             for key in order[turn % len(order) :] + order[: turn % len(order)]:
-                times[key].append(seconds(calls[key]))
+                times[key].append(seconds(calls[key[0]], key[1]))
         speed = {key: LENGTH / statistics.median(found) for key, found in times.items()}
-        best = max(loops, key=speed.__getitem__)
-        rows.append(
-            {"case": name, **{k: round(v) for k, v in speed.items()}, "times faster": speed["ours"] / speed[best]}
-        )
-        print(f"{name}   ours {speed['ours']:,.0f} symbols a second, {best} {speed[best]:,.0f}: "
-              f"{speed['ours'] / speed[best]:.1f} times faster", flush=True)  # fmt: skip
-        if "ours in bf16" in speed:
-            print(f"    in bf16 {speed['ours in bf16'] / speed[best]:.1f} times", flush=True)
+        own = {way: max(v for (k, _), v in speed.items() if k == way) for way in calls}
+        best = max((way for way in own if way not in (OURS, ROUGH)), key=own.__getitem__)
+        row: dict[str, object] = {"case": name, **{f"{k}, threads {n}": round(v) for (k, n), v in speed.items()}}
+        row["times faster"] = own[OURS] / own[best]
+        row["times faster, one thread each"] = speed[OURS, 1] / max(v for (k, n), v in speed.items()
+                                                                    if n == 1 and k not in (OURS, ROUGH))  # fmt: skip
+        if ROUGH in own:
+            row["times faster in bf16"] = own[ROUGH] / own[best]
+        rows.append(row)
+        print(*(f"{k} {v:,.3g}" if isinstance(v, float) else str(v) if k == "case" else f"{k} {v:,}"
+                for k, v in row.items()), sep="   ", flush=True)  # fmt: skip
     found = {
-        "machine": f"{platform.processor() or platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{platform.processor() or platform.machine()}, {several} cores, Python {platform.python_version()}",
         "torch": str(torch.__version__),
         "ostinato": __version__,
-        "unit": f"symbols a second, medians of {ROUNDS} interleaved rounds of {LENGTH} symbols, one thread",
+        "unit": f"symbols a second, medians of {ROUNDS} interleaved rounds of {LENGTH} symbols",
         "rows": rows,
     }
     path = Path(__file__).parent / "results" / "sampling.json"

@@ -12,6 +12,7 @@
 namespace ostinato {
 namespace {
 
+constexpr index own_weights = 1 << 17;  // that a thread must read in one row's step to be worth waiting for; measured
 constexpr index most_together = 48;  // rows of a lane: their numbers and the weights of a layer share the first caches
 constexpr index no_offset = 0;
 
@@ -125,7 +126,7 @@ public:
 
 Machine::Machine(const Stack& stack, index capacity, Nonfinite nonfinite, int threads)
     : stack_(stack), capacity_(capacity), together_(std::min(capacity, most_together)), nonfinite_(nonfinite),
-      steps_(std::size_t(capacity), 0) {
+      threads_(std::max(threads, 1)), steps_(std::size_t(capacity), 0) {
     stride_ = up(std::max<index>(stack.numbers(), 1), 16);
     Layout layout;
     layout.add(state_, capacity * stride_);
@@ -240,9 +241,39 @@ bool Machine::any_real(const Lane& lane, index n) noexcept {
     return std::any_of(lane.real.begin(), lane.real.begin() + n, [](char real) { return real != 0; });
 }
 
+// work(j0, j1) for all blocks of a layer. One row with many weights takes the time to read them: then several threads read a
+// part each.
+template <class F>
+void Machine::by_blocks(index n, index weights, index blocks, F&& work) noexcept {
+    const index parts = n > 1 ? 1 : std::min({index(threads_), weights / own_weights, blocks});
+    if (parts < 2) return work(0, blocks);
+    parallel(int(parts), [&](int i) {
+        const Flush flush;
+        work(blocks * i / parts, blocks * (i + 1) / parts);
+    });
+}
+
+void Machine::apply(const PackedAffine& map, const float* x, index ldx, const Place& place, index n) noexcept {
+    const Affine& whole = map.map;
+    const index W = map.engine.width;
+    by_blocks(n, whole.inputs * whole.units, up(whole.units, W) / W, [&](index j0, index j1) {
+        const Affine part{whole.inputs, std::min(j1 * W, whole.units) - j0 * W, whole.bias + j0 * W,
+                          whole.panel + j0 * whole.inputs * W};
+        stack_.engine_.maps->affine(part, x, ldx, place.y + j0 * W, place.ldy, n);
+    });
+}
+
+// The new states of a recurrent layer, whose x and states stand in the tape. `back`: see Loops::step.
+void Machine::step_layer(const Stack::Layer& layer, const Place& place, index n, bool back) noexcept {
+    const Loops& loops = stack_.loops(layer);
+    const index weights = index(loops.facts.gates) * layer.units * (layer.inputs + layer.units);
+    for (index phase = 0; phase < loops.facts.phases(); ++phase)
+        by_blocks(n, weights, place.work.blocks,
+                  [&](index j0, index j1) { loops.step(place.work, phase, n, j0, j1, back); });
+}
+
 void Machine::recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
                     index ldx) noexcept {
-    const Loops& loops = stack_.loops(layer);
     const Tape& t = place.work.tape;
     const std::size_t size = bytes(layer.units);
     for (index r = 0; r < n; ++r) {
@@ -251,7 +282,7 @@ void Machine::recur(const Stack::Layer& layer, Lane& lane, Place& place, const s
         std::memcpy(t.a + r * t.lda + t.h_at, state, size);
         if (t.c) std::memcpy(t.c + r * t.ldc, state + layer.units, size);
     }
-    if (any_real(lane, n)) loops.step(place.work, n, steps_[std::size_t(rows[0])] & 1);
+    if (any_real(lane, n)) step_layer(layer, place, n, steps_[std::size_t(rows[0])] & 1);
     settle(layer, lane, rows, n, t.h_last, t.c, t.ldc);
 }
 
@@ -323,7 +354,7 @@ void Machine::advance(Lane& lane, const std::int64_t* rows, index n, const void*
                 at = place.y, ld = place.ldy;
                 break;
             case Stack::is_affine:
-                maps.affine(layer.map->map, at, ld, place.y, place.ldy, n);
+                apply(*layer.map, at, ld, place, n);
                 at = place.y, ld = place.ldy;
                 break;
             case Stack::is_activation:

@@ -120,6 +120,10 @@ private:
     void share(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void advance(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void enter(Lane& lane, const std::int64_t* rows, index n, const float* x) noexcept;
+    template <class F>
+    void by_blocks(index n, index weights, index blocks, F&& work) noexcept;
+    void apply(const PackedAffine& map, const float* x, index ldx, const Place& place, index n) noexcept;
+    void step_layer(const Stack::Layer& layer, const Place& place, index n, bool back) noexcept;
     static bool any_real(const Lane& lane, index n) noexcept;
     void mask(const Stack::Layer& layer, Lane& lane, index n, const void* symbols, float* x, index ldx) noexcept;
     void recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
@@ -132,6 +136,7 @@ private:
     const Stack& stack_;
     const index capacity_, together_;
     const Nonfinite nonfinite_;
+    const int threads_;
     index stride_ = 0;
     float* state_ = nullptr;
     Room room_;

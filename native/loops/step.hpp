@@ -5,22 +5,22 @@
 // blocks that the one before ended with, which are still there: a few at once, so many that there are at least three sums to
 // add to in turn.
 template <class Tile, int NA>
-void step_blocks(const at_step& here, index rows, bool large, bool back) {
+void step_blocks(const at_step& here, index rows, index j0, index j1, bool large, bool back) {
     constexpr index group = (3 + NA) / NA;
-    const index blocks = here.w.blocks;
-    if (rows > 1 || !large || group >= blocks) return tiles<Tile, NA>::run(here, 0, rows, 0, blocks);
+    const index blocks = j1 - j0;
+    if (rows > 1 || !large || group >= blocks) return tiles<Tile, NA>::run(here, 0, rows, j0, j1);
     for (index i = 0; i < blocks; i += group) {
-        const index j = back ? (blocks - 1) / group * group - i : i;
-        tiles<Tile, NA>::run(here, 0, rows, j, less(j + group, blocks));
+        const index j = j0 + (back ? (blocks - 1) / group * group - i : i);
+        tiles<Tile, NA>::run(here, 0, rows, j, less(j + group, j1));
     }
 }
 
 // `back` is for every other step of a row; the results are the same either way.
 template <class C>
-void step(const Work& w, index rows, bool back) {
+void step(const Work& w, index phase, index rows, index j0, index j1, bool back) {
     const at_step here{w, 0};
-    const index numbers = w.blocks * W * (terms(w.inputs) * C::x_count + terms(w.units) * (C::h_count + C::two_phases));
+    const index numbers = (j1 - j0) * W * (terms(w.inputs) * C::x_count + terms(w.units) * (C::h_count + C::two_phases));
     const bool large = numbers > 8192;
-    step_blocks<first_phase<C>, C::sums>(here, rows, large, back);
-    if constexpr (C::two_phases) step_blocks<second_phase<C>, 1>(here, rows, large, back);
+    if (phase == 0) return step_blocks<first_phase<C>, C::sums>(here, rows, j0, j1, large, back);
+    if constexpr (C::two_phases) step_blocks<second_phase<C>, 1>(here, rows, j0, j1, large, back);
 }

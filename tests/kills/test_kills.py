@@ -1,4 +1,7 @@
-"""SIGKILL at random instants, then the same command again: the same bits of weights, history and predictions."""
+"""SIGKILL at random instants, then the same command again: the same bits of weights, history and predictions.
+
+`python -m tests.kills.test_kills` prints the table of fifty kills.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,7 +27,7 @@ CONFIGURATIONS = (
     "gru in windows computed again",
     "ensemble",
 )
-LONGEST = 0.5
+KILLS, LONGEST = 10, 0.5
 
 
 def start(name, folder, out):
@@ -55,6 +59,7 @@ def kill(name, folder, out, *, after):
 
 
 def survives(name, tmp_path, *, kills, seed, longest=LONGEST):
+    """Returns how many kills came while the run was at work."""
     rng = random.Random(seed)
     wanted = finish(name, tmp_path / "whole", tmp_path / "whole.json")
     folder, out = tmp_path / "killed", tmp_path / "killed.json"
@@ -65,6 +70,7 @@ def survives(name, tmp_path, *, kills, seed, longest=LONGEST):
     before = [(folder / f).read_bytes() for f in NAMES]
     assert finish(name, folder, out) == wanted  # a run that is done is recognised
     assert before == [(folder / f).read_bytes() for f in NAMES]
+    return hit
 
 
 def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(tmp_path):
@@ -74,4 +80,16 @@ def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_fifty_kills(name, tmp_path):
-    survives(name, tmp_path, kills=10, seed=CONFIGURATIONS.index(name))
+    survives(name, tmp_path, kills=KILLS, seed=CONFIGURATIONS.index(name))
+
+
+def main():
+    """Print how each configuration came through its kills."""
+    for seed, name in enumerate(CONFIGURATIONS):
+        with tempfile.TemporaryDirectory() as place:
+            hit = survives(name, Path(place), kills=KILLS, seed=seed)
+        print(f"| {name} | {KILLS} | {hit} | yes |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

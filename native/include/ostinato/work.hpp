@@ -104,9 +104,9 @@ struct Loops {
     // Blocks [j0, j1) of all rows through one phase. It reads what all blocks wrote in the phase before. There are
     // steps · phases of them forward, one more backward; the x part must be computed apart.
     void (*forward_phase)(const Work&, index phase, index j0, index j1);
-    // One step of the first `rows` rows, whose x stands in the tape already; their new states are h_last and c_last.
-    // `back` should change from step to step; it is about caches only.
-    void (*step)(const Work&, index rows, bool back);
+    // Blocks [j0, j1) of the first `rows` rows through one phase of one step, whose x stands in the tape already; their new
+    // states are h_last and c_last. `back` should change from step to step; it is about caches only.
+    void (*step)(const Work&, index phase, index rows, index j0, index j1, bool back);
     void (*backward_phase)(const Work&, index phase, index j0, index j1);
     // Share `part` of `parts` of the slope of x. `room` is for `inputs_room` numbers, of this share alone.
     void (*inputs)(const Work&, float* room, index part, index parts);

@@ -41,7 +41,8 @@ def command(
             raise ArgumentError("out must only be given for forecasts", got=str(out), fix="Leave it out.")
         f = found.evaluate([str(path) for path in data], errors=errors or "strict")
         bits = "" if f.bits is None else f", {f.bits:.3f} bits a character"
-        click.echo(f"{f.nats:.4f} nats a symbol, perplexity {f.perplexity:.2f}{bits} ({f.symbols} symbols)")
+        unknown = f", {f.unknown} of them unknown, which count as one symbol" if f.unknown else ""
+        click.echo(f"{f.nats:.4f} nats a symbol, perplexity {f.perplexity:.2f}{bits} ({f.symbols} symbols{unknown})")
         return
     if errors is not None:
         raise ArgumentError("errors must only be given for texts", got=repr(errors), fix="Leave it out.")

@@ -74,6 +74,10 @@ def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None
     if not text and out is None:
         raise ArgumentError("music must be written to a file", got="no file", fix="Pass --out, say --out tune.mid.")
     given = _prime(prime, text=text)
+    ids = generator.ids(given)[1:]
+    unknown = generator.vocabulary.count_unknown(ids)
+    if unknown:
+        click.echo(f"ostinato: note: the model does not know {unknown} of the prime's {len(ids)} symbols.", err=True)
     if text and not beam and out is None:
         pieces = generator.pieces(given, length=length, sampling=how)  # which checks them before anything is shown
         shown = [given]

@@ -132,6 +132,8 @@ def _scores(scores: Sequence[Score], symbols: int) -> str:
         Column("nats", "Nats a symbol", best="low"),
         Column("perplexity", "Perplexity", best="low"),
     ]
+    if all(score["bits"] is None for score in scores):  # music
+        columns = [column for column in columns if column.key != "bits"]
     count = f"{symbols:,}".replace(",", "\u202f")
     caption = (
         f"Mean over {count} symbols of the validation part, which no method was trained on. "
@@ -192,7 +194,7 @@ def _surprise(surprise: Surprise) -> str:
     passage = "".join(_mark(text, n) for text, n in zip(pieces, nats, strict=True))
     limits = ["0", *(f"{limit:g}" for limit in BITS)]
     key = " ".join(
-        f'<span style="background:rgba(213,94,0,{shade})">&nbsp;{limit} bits and more&nbsp;</span>'
+        f'<span style="background:rgba(213,94,0,{shade})">{limit} bits and more</span>'
         for limit, shade in zip(limits, _SHADES, strict=True)
     )
     order = sorted(range(len(nats)), key=lambda i: -nats[i])[:10]
@@ -209,7 +211,7 @@ def _surprise(surprise: Surprise) -> str:
     ]
     return (
         "<p>A passage of the validation part. The darker a symbol, the less the network expected it.</p>"
-        f'<p class="soft">{key}</p><pre>{passage}</pre>{table(columns, rows, caption="What it expected least.")}'
+        f'<p class="soft key">{key}</p><pre>{passage}</pre>{table(columns, rows, caption="What it expected least.")}'
     )
 
 

@@ -49,8 +49,9 @@ figure .narrow{display:none}
 .axis.x{text-align:center}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.1rem 1rem;margin:0 0 .4rem;padding:0;font-size:.85rem}
 .legend svg{display:inline-block;width:26px;height:12px;margin-right:.4rem;vertical-align:-1px}
-pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.7rem .9rem;overflow-x:auto;
-font-size:.85rem;white-space:pre-wrap}
+pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.7rem .9rem;overflow:auto;
+max-height:30rem;font-size:.85rem;white-space:pre-wrap}
+.key span{display:inline-block;padding:0 .3em}
 ul.plain{padding-left:1.2rem;margin:.4rem 0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem;margin:.5rem 0}
 dt{color:var(--soft)}dd{margin:0}
@@ -59,7 +60,7 @@ figure .wide{display:none}figure .narrow{display:block}th,td{padding:.3rem .27re
 table{font-size:.82rem}}
 @media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--card:#fff;--mark:#f0f4f7;--accent:#00456e}
 body{font-size:11pt}nav{display:none}main{max-width:none;padding:0}h2,h3{break-after:avoid}
-figure,tr,.verdict{break-inside:avoid}.scroll{overflow:visible}}
+figure,tr,.verdict{break-inside:avoid}.scroll{overflow:visible}pre{max-height:none}}
 """
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -24,8 +24,16 @@ def replace_file(path: str, chunks: Iterable[bytes | memoryview]) -> None:
         chunks: The contents, in order.
 
     Raises:
-        OSError: A step failed.
+        OSError: A step failed; `filename` is `path`.
     """
+    try:
+        _replace(path, chunks)
+    except OSError as error:
+        error.filename, error.filename2 = path, None  # a full disk has none, other failures that of the temporary file
+        raise
+
+
+def _replace(path: str, chunks: Iterable[bytes | memoryview]) -> None:
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     base = os.path.join(folder, f".ostinato-{os.urandom(8).hex()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from ostinato.data.vocabularies.base import Ids, Vocabulary
 from ostinato.errors import ArgumentError
 from ostinato.maps.base import Part, Weights
 from ostinato.metrics.text import bits_per_character, perplexity, surprise
+from ostinato.runtime import native
 from ostinato.runtime.decode import Beam, Sampler, Sampling, beam_search, log_softmax
 from ostinato.runtime.generator_stream import GeneratorStream
 from ostinato.runtime.machine import Machine
@@ -52,12 +54,14 @@ class Figures(NamedTuple):
         nats: Mean surprise of a symbol.
         perplexity: Its exponential.
         bits: Bits a character; None for music.
+        unknown: How many of the symbols are the unknown one.
     """
 
     symbols: int
     nats: float
     perplexity: float
     bits: float | None
+    unknown: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +147,7 @@ class Generator:
         Goes on from where `rows`, of one sequence, stand. With a compiled step machine a symbol costs little more than
         the products themselves.
         """
-        steps = self._stepping.steps(1, "propagate")
+        steps = self._stepping.steps(1, "propagate", threads=native.threads(os.cpu_count() or 1))
         if isinstance(steps, PlainSteps):
             return lambda symbol: rows.step(np.array([symbol]))[0]
         steps.write(0, 0, [*(s[0] for state in rows.states for s in state), np.zeros(0, np.float32)])
@@ -255,7 +259,9 @@ class Generator:
         if not isinstance(vocabulary, TextVocabulary):
             return Figures(len(nats), float(nats.mean()), perplexity(nats), None)
         characters = sum(int(vocabulary.characters(row[1:]).sum()) for row in rows)
-        return Figures(len(nats), float(nats.mean()), perplexity(nats), bits_per_character(nats, characters))
+        unknown = sum(vocabulary.count_unknown(row) for row in rows)
+        bits = bits_per_character(nats, characters)
+        return Figures(len(nats), float(nats.mean()), perplexity(nats), bits, unknown)
 
     def _whole(self, source: Prime, place: str = "") -> Ids:
         """The ids of a text after the opening, or of an item between its start and its end."""

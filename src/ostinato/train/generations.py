@@ -55,10 +55,12 @@ class Generations:
         self._next = NAMES[0]
         try:
             os.makedirs(self.folder, exist_ok=True)
+        except FileExistsError:
+            raise _unwritable(self.folder, "a file of that name") from None
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise _unwritable(self.folder, _words(error)) from None
         if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise _unwritable(self.folder, PermissionError(13, "Permission denied"))
+            raise _unwritable(self.folder, "Permission denied")
         damaged: dict[str, str] = {}
         foreign: UnsupportedFormat | None = None
         for name in NAMES:
@@ -68,7 +70,7 @@ class Generations:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                damaged[name] = error.strerror or type(error).__name__
+                damaged[name] = _words(error)
                 continue
             except _Damaged as error:
                 damaged[name] = str(error)
@@ -104,7 +106,7 @@ class Generations:
         try:
             replace_file(os.path.join(self.folder, self._next), (head, memoryview(data)[length:]))
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise _unwritable(self.folder, _words(error)) from None
         self.number += 1
         self._next = NAMES[1 - NAMES.index(self._next)]
 
@@ -114,10 +116,14 @@ class _Found(NamedTuple):
     state: Any
 
 
-def _unwritable(folder: str, error: OSError) -> CheckpointWriteError:
+def _words(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _unwritable(folder: str, got: str) -> CheckpointWriteError:
     return CheckpointWriteError(
         "the checkpoint's folder must be writable",
-        got=error.strerror or type(error).__name__,
+        got=got,
         where=folder,
         fix="Make room or choose another folder; what was saved before is unchanged.",
     )

@@ -36,6 +36,7 @@ from ostinato.train.optimisers import Optimizer
 from ostinato.train.sweeps import Objective, Sweep
 from ostinato.version import __version__
 
+_DIGEST = "sha256 "
 _PLAIN = (bool, int, float, str, type(None), np.generic)
 
 
@@ -175,7 +176,7 @@ class Checkpoint:
 
     def _compare(self, old: Mapping[str, str], new: Mapping[str, str], where: str) -> None:
         differ = [
-            f"{name} was {_shown(old.get(name))}, now {_shown(new.get(name))}"
+            _difference(name, old.get(name), new.get(name))
             for name in dict.fromkeys((*old, *new))
             if old.get(name) != new.get(name)
         ]
@@ -239,7 +240,7 @@ def describe(value: Any) -> str:
         return repr(list(value))
     if _short(value):
         return repr(value)
-    return f"sha256 {fingerprint(value)[:16]}"
+    return f"{_DIGEST}{fingerprint(value)[:16]}"
 
 
 def _short(value: Any) -> bool:
@@ -249,10 +250,10 @@ def _short(value: Any) -> bool:
     return all(_short(getattr(value, f.name)) for f in fields(value))
 
 
-def _shown(text: str | None) -> str:
-    if text is None:
-        return "not there"
-    return f"other data ({text})" if text.startswith("sha256 ") else text
+def _difference(name: str, old: str | None, new: str | None) -> str:
+    if old is not None and new is not None and old.startswith(_DIGEST) and new.startswith(_DIGEST):
+        return f"{name} is not the same ({old}, now {new.removeprefix(_DIGEST)})"
+    return f"{name} was {old or 'not there'}, now {new or 'not there'}"
 
 
 def environment() -> dict[str, str]:

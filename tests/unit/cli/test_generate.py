@@ -44,15 +44,34 @@ def written(path, **how):
     return load(path).generate(how.pop("prime", ""), length=length, sampling=Sampling(**how))
 
 
+def _unknown(path, prime):
+    """What is said about a prime."""
+    model = load(path)
+    ids = model.ids(prime)[1:]
+    count = model.vocabulary.count_unknown(ids)
+    return f"ostinato: note: the model does not know {count} of the prime's {len(ids)} symbols.\n" if count else ""
+
+
 @pytest.mark.parametrize("name", ["characters", "names", "bytes", "words", "words_of_items", "subwords"])
 def test_text_is_shown_as_python_writes_it(name, place):
     path = place / f"{name}.model"
     done = call("generate", path, "--prime", "the ", "-n", "40", "--seed", "2", "-t", "0.9", "--top-k", "5")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, _unknown(path, "the "))
     want = written(path, prime="the ", length=40, seed=2, temperature=0.9, top_k=5)
     assert done.out == want + "\n"
     searched = call("generate", path, "-p", "the ", "-n", "5", "--beam", "3")
     assert searched.out == load(path).beams("the ", length=5, width=3)[0].text + "\n"
+
+
+def test_words_that_a_model_does_not_know_are_counted(place, tmp_path):
+    path, text = place / "words.model", tmp_path / "text.txt"
+    known = load(path).vocabulary.decode([1])
+    done = call("generate", path, "--prime", f"xyzzy{known} plugh", "-n", "3", "--seed", "1")
+    assert (done.code, done.err) == (0, "ostinato: note: the model does not know 2 of the prime's 4 symbols.\n")
+    text.write_text(f"{known}xyzzy", "utf-8")
+    assert "1 of them unknown" in call("evaluate", path, text).out
+    text.write_text(known, "utf-8")
+    assert "unknown" not in call("evaluate", path, text).out
 
 
 def test_a_prime_comes_through_standard_input(place):

@@ -123,6 +123,14 @@ def test_the_more_surprising_the_darker():
     assert passage.startswith("a<span")
 
 
+def test_a_figure_that_no_method_has_takes_no_column():
+    report = example()
+    assert "Bits a character" in "".join(Reader(generate_report(report)).texts)
+    for score in report["scores"]:
+        score["bits"] = None
+    assert "Bits a character" not in "".join(Reader(generate_report(report)).texts)
+
+
 def test_long_samples_are_folded():
     report = example()
     assert "<details>" not in generate_report(report).partition('id="samples"')[2].partition("</section>")[0]

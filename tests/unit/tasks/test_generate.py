@@ -118,6 +118,16 @@ def test_nothing_of_the_validation_part_is_learnt(name, fitted):
     assert 0.05 < len(corpus.texts[1].items[0]) / len(DATA[name][0].items[0]) < 0.15
 
 
+def test_no_two_samples_of_the_report_have_the_same_seed(fitted, monkeypatch):
+    model, seeds = fitted("names"), []
+    monkeypatch.setattr(
+        type(model.generator_), "generate", lambda self, **how: seeds.append(how["sampling"].seed) or ""
+    )
+    page = model.report()
+    assert sorted(seeds) == list(range(36))
+    assert "seeds 12 to 23" in page
+
+
 def test_the_ngram_rival_sees_the_same_symbols(fitted):
     model = fitted("names")
     corpus, size = model.fit_.corpus, model.generator_.vocabulary.size

@@ -206,6 +206,20 @@ def test_a_foreign_file_is_refused(what, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("x")
-    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(CheckpointWriteError, match="must be writable"):
+    for folder, got in ((tmp_path / "file", "got a file of that name at"), (tmp_path / "file" / "below", "got ")):
+        with pytest.raises(CheckpointWriteError, match=f"must be writable, {got}"):
             Generations(folder)
+
+
+def test_a_file_that_cannot_be_replaced_is_named(tmp_path):
+    path = str(tmp_path / "m")
+    for at in range(1, 100):
+        with pytest.MonkeyPatch.context() as patch:
+            shim = Shim(patch, at=at, how=errno.ENOSPC)
+            try:
+                atomic.replace_file(path, [b"the new ", b"file"])
+            except OSError as error:
+                assert (error.filename, error.errno) == (path, errno.ENOSPC)  # noqa: PT017
+        if shim.count < at:
+            break
+    assert 5 < at < 99

@@ -29,8 +29,8 @@ TEMPERATURES = (0.5, 0.8, 1.0)
 STRETCHES, STRETCH = 8, 100
 """How many stretches of the training part show how far back gradients reach, and how long they are."""
 
-SHOWN, WRITTEN = 1200, 600
-"""Symbols of the coloured passage, and of each sample."""
+SHOWN, WRITTEN, ITEMS = 1200, 600, 12
+"""Symbols of the coloured passage, and of each sample; items of a sample."""
 
 
 class FittedTask(Protocol):
@@ -57,6 +57,7 @@ def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> 
     assert found is not None
     losses = fitted.trained.history.history
     epochs = len(fitted.trained.history.epoch)
+    seconds = f"{fitted.seconds:.{1 if fitted.seconds < 9.95 else 0}f}"
     speed = fitted.symbols * epochs / max(fitted.seconds, 1e-9)
     report: GenerateReport = {
         "title": f"Generator from {corpus.source}",
@@ -79,7 +80,7 @@ def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> 
             "valid_loss": losses["val_loss"],
             "best_epoch": fitted.trained.epochs,
         },
-        "pace": f"{fitted.seconds:.0f} s in all, " + f"{speed:,.0f} symbols a second.".replace(",", "\u202f"),
+        "pace": f"{seconds} s in all, " + f"{speed:,.0f} symbols a second.".replace(",", "\u202f"),
         "data": _data(corpus),
         "treatments": corpus.treatments,
         "model": layer_rows(fitted.parts, (None,)),
@@ -117,13 +118,13 @@ def _surprise(y: Tensor, target: Tensor) -> Tensor:
 
 
 def _sample(generator: Generator, temperature: float, seed: int) -> Any:
-    how = Sampling(temperature=temperature, seed=seed)
-    if generator.vocabulary.items:
-        written = [generator.generate(length=WRITTEN, sampling=Sampling(temperature, seed=seed + k)) for k in range(12)]
-        text = "\n".join(written)
+    if generator.vocabulary.items:  # each with a seed that no other has, or all temperatures would write much the same
+        seeds = range(ITEMS * seed, ITEMS * (seed + 1))
+        label = f"seeds {seeds[0]} to {seeds[-1]}"
     else:
-        text = generator.generate(length=WRITTEN, sampling=how)
-    return {"label": f"Temperature {temperature:g}, seed {seed}", "prime": "", "text": text}
+        seeds, label = range(seed, seed + 1), f"seed {seed}"
+    written = [generator.generate(length=WRITTEN, sampling=Sampling(temperature, seed=s)) for s in seeds]
+    return {"label": f"Temperature {temperature:g}, {label}", "prime": "", "text": "\n".join(written)}
 
 
 def _roll(generator: Generator, vocabulary: Midi, temperature: float, seed: int) -> Any:
