@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from tests.laws.own_cell import Leaky
 from tests.unit.runtime.networks import network, of_numbers, of_symbols
 
-from ostinato.cells import CELLS
 from ostinato.maps.dense import Dense
 from ostinato.runtime import native
 from ostinato.runtime.records import Record, records_of
@@ -20,7 +20,7 @@ from ostinato.scans.recurrent import Recurrent
 NETWORKS = {
     "numbers": of_numbers,
     "symbols": of_symbols,
-    "in Python": lambda: network([Recurrent(CELLS["lstm"](5), zoneout=0.5), Dense(2)]),
+    "in Python": lambda: network([Recurrent(Leaky(5)), Dense(2)]),
 }
 ORDERS = {
     "by chance": lambda rng, n: rng.integers(0, 40, n),
