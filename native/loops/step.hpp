@@ -7,7 +7,7 @@
 template <class Tile, int NA>
 void step_blocks(const at_step& here, index rows, bool large, bool back) {
     constexpr index group = (3 + NA) / NA;
-    const index blocks = here.w.blocks;
+    const index blocks = whole(here.w, here.w.blocks);
     if (rows > 1 || !large || group >= blocks) return tiles<Tile, NA>::run(here, 0, rows, 0, blocks);
     for (index i = 0; i < blocks; i += group) {
         const index j = back ? (blocks - 1) / group * group - i : i;
@@ -22,5 +22,9 @@ void step(const Work& w, index rows, bool back) {
     const index numbers = w.blocks * W * (terms(w.inputs) * C::x_count + terms(w.units) * (C::h_count + C::two_phases));
     const bool large = numbers > 8192;
     step_blocks<first_phase<C>, C::sums>(here, rows, large, back);
-    if constexpr (C::two_phases) step_blocks<second_phase<C>, 1>(here, rows, large, back);
+    if (w.tail) w.tail->first(w, 0, 0, rows);
+    if constexpr (C::two_phases) {
+        step_blocks<second_phase<C>, 1>(here, rows, large, back);
+        if (w.tail) w.tail->second(w, 0, 0, rows);
+    }
 }
