@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <optional>
@@ -170,6 +171,10 @@ NB_MODULE(_native, m) {
         result = e.peak(rounds);
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
         return 2e-9 * double(rounds) * e.accumulators * e.width * e.depth / took.count();
+    });
+    m.def("environment", [](const char* name) -> nb::object {  // Python's os.environ writes through to it
+        const char* const text = std::getenv(name);
+        return text ? nb::steal(PyUnicode_DecodeFSDefault(text)) : nb::none();
     });
     m.def("share_openmp", [](const std::string& library) { return ostinato::share_openmp(library.c_str()); });
     m.def("spans", [](address mask, ostinato::index batch, ostinato::index time, address start, address length) {

@@ -158,6 +158,7 @@ void Machine::prepare(Lane& lane) {
         w.inputs = layer.inputs, w.units = layer.units, w.weights = layer.cell->panels;
         const index width = layer.cell->engine.width, wide = up(layer.units, width);
         w.blocks = wide / width;
+        w.tail = layer.cell->engine.tail(layer.cell->cell, layer.units);
         w.order.batch = w.order.tokens = together_, w.order.time = w.order.steps = 1, w.order.offset = &no_offset;
         t.h_at = up(layer.inputs, 16), t.lda = apart(t.h_at + wide), t.ldc = apart(wide);
         layout.add(t.a, together_ * t.lda);

@@ -41,9 +41,10 @@ Packed::Packed(const Engine& engine, int cell, index inputs, index units, const 
     Panels& p = panels;
     if (what == forward) {
         layout.add(p.bias, blocks * f.sums * W);
-        layout.add(p.x, blocks * I * f.x_count * W);
-        layout.add(p.h, blocks * H * f.h_count * W);
-        if (f.two_phases) layout.add(p.q, blocks * H * W);
+        const index padded = engine.padded(units);
+        layout.add(p.x, padded * I * f.x_count);
+        layout.add(p.h, padded * H * f.h_count);
+        if (f.two_phases) layout.add(p.q, padded * H);
     } else {
         layout.add(p.ht, blocks * blocks * f.h_count * W * W);
         if (f.two_phases) layout.add(p.qt, blocks * blocks * W * W);
@@ -167,6 +168,7 @@ Run::Run(const Packed& weights, const Shape& shape, const Arrays& in, const Resu
     const index W = engine_.width, B = shape.batch, H = shape.units;
     Work& w = work_;
     w.inputs = shape.inputs, w.units = H, w.blocks = up(H, W) / W, w.training = training;
+    w.tail = engine_.tail(shape.cell, H);
     order(in.start, in.length);
     slices = choose_slices(threads);
     w.projected = slices || (shape.inputs > 8 * H && shape.time > 1);  // measured; with fewer inputs it costs up to a fifth

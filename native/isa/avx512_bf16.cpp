@@ -5,6 +5,7 @@
 
 namespace ostinato::avx512_bf16 {
 #include "../simd/avx512.hpp"
+constexpr int BLOCK = W, NARROW = W;
 #include "../simd/functions.hpp"
 #include "../loops/memory.hpp"
 #include "../product_bf16.hpp"

@@ -17,6 +17,7 @@ constexpr const char* name = "neon";
 #include "../simd/scalar.hpp"
 constexpr const char* name = "scalar";
 #endif
+constexpr int NARROW = W;
 #include "engine.hpp"
 extern const Engine engine;
 const Engine engine{name, W, ACCUMULATORS, cells, peak, &maps};

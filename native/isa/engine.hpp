@@ -1,4 +1,5 @@
 // Included inside a namespace of its own, once per instruction set, after a file of simd/.
+constexpr int BLOCK = W;  // units whose numbers lie together; the weights of NARROW or fewer at the end lie by NARROW
 #include "../simd/functions.hpp"
 #include "../loops/memory.hpp"
 #include "../product.hpp"

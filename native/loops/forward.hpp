@@ -22,13 +22,20 @@ struct at_step {
     }
 };
 
-// Steps of one row, as rows of a product.
+// Steps of one row from s on, as rows of a product.
 struct of_row {
     const Work& w;
     index s, r;
     const float* x;  // of step s
     index stride;    // to the next step's
+
+    of_row(const Work& w, index s, index r)
+        : w(w), s(s), r(r), x(w.x + (w.order.row[r] * w.order.time + w.order.at(s, r)) * w.inputs),
+          stride(w.order.reverse ? -w.inputs : w.inputs) {}
 };
+
+// The end of those of the blocks before j1 that are computed in whole registers.
+inline index whole(const Work& w, index j1) { return w.tail && j1 == w.blocks ? j1 - 1 : j1; }
 
 // The x part of the sums alone, kept in the tape's gates.
 template <class C>
@@ -41,20 +48,20 @@ struct project {
         for (int g = 0; g < NG; ++g)
 #pragma GCC unroll 8
             for (int v = 0; v < C::sums; ++v) {
-                const vec b = load(w.weights.bias + ((j + g) * C::sums + v) * W);
+                const vec b = load(w.weights.bias + ((j + g) * C::sums + v) * BLOCK);
 #pragma GCC unroll 8
                 for (int m = 0; m < MR; ++m) sums[m][g][v] = b;
             }
         product<C::x_first, C::x_count, C::x_count>(sums, t.x + k * t.stride, t.stride, 1,
-                                                    w.weights.x + j * terms(w.inputs) * C::x_count * W,
-                                                    terms(w.inputs) * C::x_count * W, w.inputs);
+                                                    w.weights.x + j * terms(w.inputs) * C::x_count * BLOCK,
+                                                    terms(w.inputs) * C::x_count * BLOCK, w.inputs);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
             for (int g = 0; g < NG; ++g) {
-                float* gates = w.tape.g + ((j + g) * w.order.tokens + w.order.token(t.s + k + m, t.r)) * C::sums * W;
+                float* gates = w.tape.g + ((j + g) * w.order.tokens + w.order.token(t.s + k + m, t.r)) * C::sums * BLOCK;
 #pragma GCC unroll 8
-                for (int v = 0; v < C::sums; ++v) store(gates + v * W, sums[m][g][v]);
+                for (int v = 0; v < C::sums; ++v) store(gates + v * BLOCK, sums[m][g][v]);
             }
     }
 };
@@ -65,9 +72,9 @@ struct first_phase {
     static void run(const at_step& t, index r, index j) {
         const Work& w = t.w;
         const Tape& tape = w.tape;
-        const index token = t.token + r, stride = w.order.tokens * C::sums * W;
+        const index token = t.token + r, stride = w.order.tokens * C::sums * BLOCK;
         const float* a = tape.a + token * tape.lda;
-        float* gates = tape.g + (j * w.order.tokens + token) * C::sums * W;
+        float* gates = tape.g + (j * w.order.tokens + token) * C::sums * BLOCK;
         vec sums[MR][NG][C::sums];
         if (w.projected) {
 #pragma GCC unroll 8
@@ -75,35 +82,35 @@ struct first_phase {
 #pragma GCC unroll 8
                 for (int g = 0; g < NG; ++g)
 #pragma GCC unroll 8
-                    for (int v = 0; v < C::sums; ++v) sums[m][g][v] = load(gates + g * stride + (m * C::sums + v) * W);
+                    for (int v = 0; v < C::sums; ++v) sums[m][g][v] = load(gates + g * stride + (m * C::sums + v) * BLOCK);
         } else {
 #pragma GCC unroll 8
             for (int g = 0; g < NG; ++g)
 #pragma GCC unroll 8
                 for (int v = 0; v < C::sums; ++v) {
-                    const vec b = load(w.weights.bias + ((j + g) * C::sums + v) * W);
+                    const vec b = load(w.weights.bias + ((j + g) * C::sums + v) * BLOCK);
 #pragma GCC unroll 8
                     for (int m = 0; m < MR; ++m) sums[m][g][v] = b;
                 }
             product<C::x_first, C::x_count, C::x_count>(sums, a, tape.lda, 1,
-                                                        w.weights.x + j * terms(w.inputs) * C::x_count * W,
-                                                        terms(w.inputs) * C::x_count * W, w.inputs);
+                                                        w.weights.x + j * terms(w.inputs) * C::x_count * BLOCK,
+                                                        terms(w.inputs) * C::x_count * BLOCK, w.inputs);
         }
         product<C::h_first, C::h_count, C::h_count>(sums, a + tape.h_at, tape.lda, 1,
-                                                    w.weights.h + j * terms(w.units) * C::h_count * W,
-                                                    terms(w.units) * C::h_count * W, w.units);
+                                                    w.weights.h + j * terms(w.units) * C::h_count * BLOCK,
+                                                    terms(w.units) * C::h_count * BLOCK, w.units);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
             for (int g = 0; g < NG; ++g) {
-                const index at = (j + g) * W;
+                const index at = (j + g) * BLOCK;
                 const vec h = load(a + m * tape.lda + tape.h_at + at);
                 vec c = C::has_c ? load(tape.c + (token + m) * tape.ldc + at) : broadcast(0.0f);
                 vec kept[C::sums];
                 const vec out = C::forward(sums[m][g], h, c, kept);
                 if (w.training || C::two_phases) {
 #pragma GCC unroll 8
-                    for (int v = 0; v < C::sums; ++v) store(gates + g * stride + (m * C::sums + v) * W, kept[v]);
+                    for (int v = 0; v < C::sums; ++v) store(gates + g * stride + (m * C::sums + v) * BLOCK, kept[v]);
                 }
                 if (C::has_c) store(t.c_to(r + m) + at, c);
                 store(C::two_phases ? tape.q + (token + m) * tape.ldc + at : t.h_to(r + m) + at, out);
@@ -117,26 +124,26 @@ struct second_phase {
     static void run(const at_step& t, index r, index j) {
         const Work& w = t.w;
         const Tape& tape = w.tape;
-        const index token = t.token + r, stride = w.order.tokens * C::sums * W;
-        float* gates = tape.g + (j * w.order.tokens + token) * C::sums * W;
+        const index token = t.token + r, stride = w.order.tokens * C::sums * BLOCK;
+        float* gates = tape.g + (j * w.order.tokens + token) * C::sums * BLOCK;
         vec sums[MR][NG][1];
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
-            for (int g = 0; g < NG; ++g) sums[m][g][0] = load(gates + g * stride + (m * C::sums + C::q_first) * W);
-        product<0, 1, 1>(sums, tape.q + token * tape.ldc, tape.ldc, 1, w.weights.q + j * terms(w.units) * W,
-                         terms(w.units) * W, w.units);
+            for (int g = 0; g < NG; ++g) sums[m][g][0] = load(gates + g * stride + (m * C::sums + C::q_first) * BLOCK);
+        product<0, 1, 1>(sums, tape.q + token * tape.ldc, tape.ldc, 1, w.weights.q + j * terms(w.units) * BLOCK,
+                         terms(w.units) * BLOCK, w.units);
 #pragma GCC unroll 8
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 8
             for (int g = 0; g < NG; ++g) {
-                const index at = (j + g) * W;
+                const index at = (j + g) * BLOCK;
                 vec kept[C::sums];
 #pragma GCC unroll 8
-                for (int v = 0; v < C::sums; ++v) kept[v] = load(gates + g * stride + (m * C::sums + v) * W);
+                for (int v = 0; v < C::sums; ++v) kept[v] = load(gates + g * stride + (m * C::sums + v) * BLOCK);
                 const vec h = load(tape.a + (token + m) * tape.lda + tape.h_at + at);
                 store(t.h_to(r + m) + at, C::finish(sums[m][g][0], h, kept));
-                if (w.training) store(gates + g * stride + (m * C::sums + C::q_first) * W, kept[C::q_first]);
+                if (w.training) store(gates + g * stride + (m * C::sums + C::q_first) * BLOCK, kept[C::q_first]);
             }
     }
 };
@@ -158,12 +165,11 @@ void project_stretch(const Work& w, index s, index r0, index r1, index j0, index
             fetch(w, t, r0, less(r1, o.active[t]), w.inputs * j0 / w.blocks, w.inputs * j1 / w.blocks);
     using tile = tiles<project<C>, C::sums>;
     const int ng = tile::blocks_at_once(last - s);
-    for (index j = j0; j < j1; j += ng)
-        for (index r = r0; r < less(r1, o.active[s]); ++r) {
-            const float* x = w.x + (o.row[r] * o.time + o.at(s, r)) * w.inputs;
-            tile::run(of_row{w, s, r, x, o.reverse ? -w.inputs : w.inputs}, 0, less(last, o.length[r]) - s, j,
-                      less(j + ng, j1));
-        }
+    const index end = whole(w, j1), rows = less(r1, o.active[s]);
+    for (index j = j0; j < end; j += ng)
+        for (index r = r0; r < rows; ++r) tile::run(of_row{w, s, r}, 0, less(last, o.length[r]) - s, j, less(j + ng, end));
+    if (end < j1)
+        for (index r = r0; r < rows; ++r) w.tail->project(w, s, r, less(last, o.length[r]) - s);
 }
 
 // Phase `k` of step s, of rows [r0, r1) and blocks [j0, j1).
@@ -171,16 +177,21 @@ template <class C>
 void forward_part(const Work& w, index s, index k, index r0, index r1, index j0, index j1) {
     const Order& o = w.order;
     const at_step here{w, s};
+    const index end = whole(w, j1);
     if (k == 0) {
         if (!w.projected)
             fetch(w, s, r0, r1, 0, w.inputs);
         else if (s % stretch == 0)
             project_stretch<C>(w, s, r0, r1, j0, j1);
-        tiles<first_phase<C>, C::sums>::run(here, r0, r1, j0, j1);
+        tiles<first_phase<C>, C::sums>::run(here, r0, r1, j0, end);
+        if (end < j1) w.tail->first(w, s, r0, r1);
         if (C::two_phases) return;
     }
-    if constexpr (C::two_phases) tiles<second_phase<C>, 1>::run(here, r0, r1, j0, j1);
-    const index at = j0 * W, n = less(j1 * W, w.units) - at;
+    if constexpr (C::two_phases) {
+        tiles<second_phase<C>, 1>::run(here, r0, r1, j0, end);
+        if (end < j1) w.tail->second(w, s, r0, r1);
+    }
+    const index at = j0 * BLOCK, n = less(j1 * BLOCK, w.units) - at;
     if (w.y)
         for (index r = r0; r < r1; ++r)
             copy_row(w.y + (o.row[r] * o.time + o.at(s, r)) * w.units + at, here.h_to(r) + at, n);

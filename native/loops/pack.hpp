@@ -1,15 +1,21 @@
 // The user's weights into the order in which the products read them, zeros where a block is not full.
 #pragma once
 
-// [rows, gates · H] to [blocks, terms(rows), Count, W].
+// Numbers in the registers of block j.
+inline index lanes(index units, index j) { return units - j * W > NARROW ? W : NARROW; }
+
+// [rows, gates · H] to [blocks, terms(rows), Count, lanes].
 template <class C, int First, int Count>
 void pack_rows(float* to, const float* from, index rows, index units, index part, index parts) {
     const index blocks = blocks_of(units), wide = C::x_count * units;
-    for (index j = blocks * part / parts; j < blocks * (part + 1) / parts; ++j)
+    for (index j = blocks * part / parts; j < blocks * (part + 1) / parts; ++j) {
+        float* const block = to + j * terms(rows) * Count * W;
+        const index n = lanes(units, j);
         for (index k = 0; k < terms(rows); ++k)
             for (int v = 0; v < Count; ++v)
-                store(to + ((j * terms(rows) + k) * Count + v) * W,
-                      term(from + C::from[First + v] * units + j * W, k, rows, wide, units - j * W));
+                store_part(block + (k * Count + v) * n,
+                           term(from + C::from[First + v] * units + j * W, k, rows, wide, units - j * W), n);
+    }
 }
 
 // The same from [gates · H, rows], by squares.
@@ -26,8 +32,10 @@ void pack_rows_by_gate(float* to, const float* from, index rows, index units, in
                     const vec part_of_row = load_part(corner + i * rows, high);
                     for (int r = 0; r < W; ++r) square[r * W + i] = part_of_row[r];
                 }
+                float* const block = to + j * terms(rows) * Count * W;
+                const index n = lanes(units, j);
                 for (index p = 0; p < terms(high); ++p)
-                    store(to + ((j * terms(rows) + terms(k) + p) * Count + v) * W, term(square, p, high, W, W));
+                    store_part(block + ((terms(k) + p) * Count + v) * n, term(square, p, high, W, W), n);
             }
 }
 

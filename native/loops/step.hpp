@@ -7,11 +7,11 @@
 template <class Tile, int NA>
 void step_blocks(const at_step& here, index rows, index j0, index j1, bool large, bool back) {
     constexpr index group = (3 + NA) / NA;
-    const index blocks = j1 - j0;
-    if (rows > 1 || !large || group >= blocks) return tiles<Tile, NA>::run(here, 0, rows, j0, j1);
+    const index end = whole(here.w, j1), blocks = end - j0;
+    if (rows > 1 || !large || group >= blocks) return tiles<Tile, NA>::run(here, 0, rows, j0, end);
     for (index i = 0; i < blocks; i += group) {
         const index j = j0 + (back ? (blocks - 1) / group * group - i : i);
-        tiles<Tile, NA>::run(here, 0, rows, j, less(j + group, j1));
+        tiles<Tile, NA>::run(here, 0, rows, j, less(j + group, end));
     }
 }
 
@@ -21,6 +21,12 @@ void step(const Work& w, index phase, index rows, index j0, index j1, bool back)
     const at_step here{w, 0};
     const index numbers = (j1 - j0) * W * (terms(w.inputs) * C::x_count + terms(w.units) * (C::h_count + C::two_phases));
     const bool large = numbers > 8192;
-    if (phase == 0) return step_blocks<first_phase<C>, C::sums>(here, rows, j0, j1, large, back);
-    if constexpr (C::two_phases) step_blocks<second_phase<C>, 1>(here, rows, j0, j1, large, back);
+    const bool narrow = whole(w, j1) < j1;
+    if (phase == 0) {
+        step_blocks<first_phase<C>, C::sums>(here, rows, j0, j1, large, back);
+        if (narrow) w.tail->first(w, 0, 0, rows);
+    } else if constexpr (C::two_phases) {
+        step_blocks<second_phase<C>, 1>(here, rows, j0, j1, large, back);
+        if (narrow) w.tail->second(w, 0, 0, rows);
+    }
 }

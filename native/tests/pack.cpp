@@ -1,4 +1,5 @@
 // Every weight stands where work.hpp says, and nothing but zeros beside them.
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -18,17 +19,22 @@ struct Sums {
 constexpr Sums sums_of[n_cells] = {
     {{0}, 0, 0, -1}, {{0}, 0, 0, -1}, {{0, 1, 2, 3}, 0, 0, -1}, {{0, 1, 2}, 0, 0, 2}, {{2, 0, 1, 2}, 0, 1, -1}};
 
-bool rows(const float* panel, const Floats& w, index rows, index units, int gates, index W, const int* gate, int count) {
+// The last block may be narrower.
+bool rows(const float* panel, const Floats& w, index rows, index units, int gates, const Engine& e, const int* gate,
+          int count) {
     bool good = true;
-    const index blocks = (units + W - 1) / W;
-    for (index j = 0; j < blocks; ++j)
+    const index W = e.width, padded = e.padded(units);
+    for (index j = 0; j * W < padded; ++j) {
+        const index wide = std::min(W, padded - j * W);
+        const float* const block = panel + j * rows * count * W;
         for (index k = 0; k < rows; ++k)
             for (int v = 0; v < count; ++v)
-                for (index i = 0; i < W; ++i) {
+                for (index i = 0; i < wide; ++i) {
                     const index unit = j * W + i;
                     const float want = unit < units ? w[std::size_t((k * gates + gate[v]) * units + unit)] : 0.0f;
-                    good = good && panel[((j * rows + k) * count + v) * W + i] == want;
+                    good = good && block[(k * count + v) * wide + i] == want;
                 }
+    }
     return good;
 }
 
@@ -81,9 +87,9 @@ TEST(weights_by_gate_fill_the_same_panels) {
                     const Facts& f = e->cells[cell].facts;
                     const index w = e->width, blocks = (H + w - 1) / w, outs = (I + w - 1) / w, D = e->depth;
                     const index i = (I + D - 1) / D, h = (H + D - 1) / D;
-                    CHECK(same(a.panels.x, b.panels.x, blocks * i * f.x_count * w));
-                    CHECK(same(a.panels.h, b.panels.h, blocks * h * f.h_count * w));
-                    CHECK(same(a.panels.q, b.panels.q, blocks * h * w));
+                    CHECK(same(a.panels.x, b.panels.x, e->padded(H) * i * f.x_count));
+                    CHECK(same(a.panels.h, b.panels.h, e->padded(H) * h * f.h_count));
+                    CHECK(same(a.panels.q, b.panels.q, e->padded(H) * h));
                     CHECK(same(a.panels.xt, b.panels.xt, outs * blocks * f.x_count * w * w));
                     CHECK(same(a.panels.ht, b.panels.ht, blocks * blocks * f.h_count * w * w));
                     CHECK(same(a.panels.qt, b.panels.qt, blocks * blocks * w * w));
@@ -108,13 +114,13 @@ TEST(panels_hold_the_weights) {
                     const auto back_inputs = pack(*e, p, Packed::backward_inputs, threads);
                     const int *x = o.gate + o.x_first, *h = o.gate + o.h_first, *q = o.gate + o.q_first;
                     CHECK(f.gates == gates && f.two_phases == (o.q_first >= 0) && f.has_c == p.has_c());
-                    CHECK(rows(forward.panels.x, p.W, I, H, gates, W, x, f.x_count));
-                    CHECK(rows(forward.panels.h, p.U, H, H, gates, W, h, f.h_count));
+                    CHECK(rows(forward.panels.x, p.W, I, H, gates, *e, x, f.x_count));
+                    CHECK(rows(forward.panels.h, p.U, H, H, gates, *e, h, f.h_count));
                     CHECK(turned(back.panels.ht, p.U, H, H, gates, W, h, f.h_count) && !back.panels.xt);
                     CHECK(turned(back_inputs.panels.ht, p.U, H, H, gates, W, h, f.h_count));
                     CHECK(turned(back_inputs.panels.xt, p.W, I, H, gates, W, x, f.x_count));
                     if (f.two_phases) {
-                        CHECK(rows(forward.panels.q, p.U, H, H, gates, W, q, 1));
+                        CHECK(rows(forward.panels.q, p.U, H, H, gates, *e, q, 1));
                         CHECK(turned(back.panels.qt, p.U, H, H, gates, W, q, 1));
                     }
                     for (index unit = 0; unit < (H + W - 1) / W * W; ++unit)

@@ -3,6 +3,7 @@
 
 namespace ostinato::scalar {
 #include "../simd/scalar.hpp"
+constexpr int NARROW = W;
 #include "../isa/engine.hpp"
 extern const Engine engine;
 const Engine engine{"scalar", W, ACCUMULATORS, cells, peak, &maps};

@@ -32,7 +32,7 @@ struct Order {
 // bf16, I and H count pairs, and each place holds one.
 struct Panels {
     const float* bias;   // [blocks, sums, W]
-    const float* x;      // [blocks, I, x_count, W]
+    const float* x;      // [blocks, I, x_count, W]; x, h and q of a last block with a Tail have W / 2 instead of W
     const float* h;      // [blocks, H, h_count, W]
     const float* q;      // [blocks, H, 1, W]; second phase
     const float* xt;     // [ceil(I / W), blocks, x_count, W, W]; for the slope of x
@@ -52,10 +52,22 @@ struct Tape {
     float* c_last;   // [B, ldc]
 };
 
+struct Work;
+
+// The forward loops of the last block, in registers of half the width; the tape is as for the others.
+struct Tail {
+    // `steps` steps of row r from s on.
+    void (*project)(const Work&, index s, index r, index steps);
+    // Rows [r0, r1) of step s.
+    void (*first)(const Work&, index s, index r0, index r1);
+    void (*second)(const Work&, index s, index r0, index r1);
+};
+
 struct Work {
     index inputs, units, blocks;  // I, H, ceil(H / W)
     bool training;
     bool projected;               // the x part of the sums is computed for several steps at once, before them
+    const Tail* tail;             // for the last block, if at most half of it is units; else null
     Order order;
     Panels weights;
     Tape tape;
@@ -138,6 +150,17 @@ struct Engine {
     float (*peak)(index rounds);  // accumulators · W · depth multiply-adds a round, on registers only
     const Maps* maps;    // null in an engine of other precision than float32
     int depth = 1;       // numbers that a place of a register multiplies at once: 1 of float32, 2 of bf16
+    const Tail* tails = nullptr;  // as `cells`; null if half a register is no faster than a whole one
+
+    const Tail* tail(int cell, index units) const {
+        const index last = units % width;
+        return tails && last > 0 && last <= width / 2 ? tails + cell : nullptr;
+    }
+    // Units and what fills them up in the weights of the forward loops.
+    index padded(index units) const {
+        const index unit = tails ? width / 2 : width;
+        return (units + unit - 1) / unit * unit;
+    }
 };
 
 enum Cell { rnn_tanh = 0, rnn_relu, lstm_cell, gru_cell, gru_reset_after_cell, n_cells };

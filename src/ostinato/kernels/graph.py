@@ -85,7 +85,7 @@ def _backward(*arguments: Any) -> tuple[Tensor, ...]:
     if dy is not None and given.order is not None:
         dy = dy.gather(1, given.order.expand_as(dy))
     slopes = (dy, dh) if len(cell.states) == 1 else (dy, dh, dc)
-    found = iter(pull_back(run, cell, names, plain, slopes, inputs=inputs, weights=weights))
+    found = iter(pull_back(run, cell, names, plain, slopes, inputs=inputs, states=True, weights=weights))
     result = [None if t is None else next(found) for t in (x, *tensors)]
     result = [t if t is None else t.contiguous() for t in result]  # as `_backward_fake` says
     if result[0] is not None:

@@ -66,17 +66,16 @@ def _share_threads() -> bool:
     return any(native.module().share_openmp(str(path)) for path in sorted(libraries))
 
 
-def _taken(names: tuple[str, ...], w: States) -> tuple[dict[str, Tensor], bool]:
+def _taken(w: States) -> tuple[list[Tensor], bool]:
     """Weights as the loops read them, and whether W and U lie by gate, as torch's modules hold them; no copy then."""
     W, U = w[0], w[1]
     by_gate = not U.is_contiguous() and U.T.is_contiguous() and W.T.is_contiguous()
-    plain = [value if by_gate and value.ndim == 2 else value.contiguous() for value in w]
-    return dict(zip(names, plain, strict=True)), by_gate
+    return [value if by_gate and value.ndim == 2 else value.contiguous() for value in w], by_gate
 
 
-def _pack(cell: Cell, names: tuple[str, ...], w: States, n_threads: int, what: int) -> Any:
-    plain, by_gate = _taken(names, w)
-    return native.packed(cell, w[0].shape[0], plain, _address, what, n_threads, by_gate=by_gate)
+def _pack(cell: Cell, w: States, n_threads: int, what: int) -> Any:
+    plain, by_gate = _taken(w)
+    return native.packed(cell, w[0].shape[0], [v.data_ptr() for v in plain], what, n_threads, by_gate=by_gate)
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -94,9 +93,9 @@ def compute(
     batch, time, _ = x.shape
     w = tensors[first:]
     if training or w[1].is_contiguous():  # U
-        packed = _pack(cell, names, w, n, native.FORWARD)
+        packed = _pack(cell, w, n, native.FORWARD)
     else:
-        packed = kept(cell, w, functools.partial(_pack, cell, names, w, n, native.FORWARD))
+        packed = kept(cell, w, functools.partial(_pack, cell, w, n, native.FORWARD))
     y = x.new_empty(batch, time, cell.units)
     last = [torch.empty_like(s) for s in state]
     run = native.module().Run(
@@ -119,6 +118,7 @@ def pull_back(
     slopes: tuple[Tensor | None, ...],
     *,
     inputs: bool,
+    states: bool,
     weights: bool,
 ) -> list[Tensor | None]:
     """Slopes of `tensors` from those of outputs and final states; uses up the tape.
@@ -130,19 +130,19 @@ def pull_back(
         tensors: As `compute` got them.
         slopes: Of the outputs and of each final state; None for zeros.
         inputs: Whether the slope of the inputs is wanted.
+        states: Whether those of the start states are.
         weights: Whether those of the weights are.
     """
     first = len(tensors) - len(names)
     n = native.threads(torch.get_num_threads())
-    w, by_gate = _taken(names, tensors[first:])
-    packed = _pack(cell, names, tensors[first:], n, native.BACKWARD_INPUTS if inputs else native.BACKWARD)
+    w, by_gate = _taken(tensors[first:])
+    packed = _pack(cell, tensors[first:], n, native.BACKWARD_INPUTS if inputs else native.BACKWARD)
     dx = tensors[0].new_empty(tensors[0].shape) if inputs else None
-    dstate = [s.new_empty(s.shape) for s in tensors[1:first]]
-    dw = {name: torch.empty_like(v) for name, v in w.items()} if weights else {}
+    dstate = [torch.empty_like(s, memory_format=torch.contiguous_format) if states else None for s in tensors[1:first]]
+    dw = [torch.empty_like(v) if weights else None for v in w]
     plain = [None if d is None else d.contiguous() for d in slopes]
     run.backward(
         packed, _address(plain[0]), _address(plain[1]), _address(_second(plain[1:])), _address(dx),
-        *(_address(dw.get(name)) for name in ("W", "U", "b", "b_rec")),
-        _address(dstate[0]), _address(_second(dstate)), n, by_gate,
+        *map(_address, dw), *((0,) if len(dw) == 3 else ()), _address(dstate[0]), _address(_second(dstate)), n, by_gate,
     )  # fmt: skip
-    return [dx, *dstate, *[dw.get(name) for name in names]]
+    return [dx, *dstate, *dw]

@@ -120,8 +120,9 @@ class _Loop(torch.autograd.Function):
             _, _, run = compute(cell, spans, reverse=reverse, names=names, tensors=tensors, training=True)
         needs = ctx.needs_input_grad[5:]
         return *nothing, *pull_back(
-            run, cell, names, tensors, (dy, *dlast), inputs=needs[0], weights=any(needs[1 + n_states :])
-        )
+            run, cell, names, tensors, (dy, *dlast),
+            inputs=needs[0], states=any(needs[1 : 1 + n_states]), weights=any(needs[1 + n_states :]),
+        )  # fmt: skip
 
 
 def _by_formula(ctx: Any, tensors: tuple[Tensor, ...], dy: Tensor | None, dlast: Any) -> list[Tensor | None]:
