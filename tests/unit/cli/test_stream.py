@@ -139,9 +139,10 @@ def test_killed_in_the_middle_of_many_lines(place, whole, tmp_path):
     with (
         given.open("rb") as source,
         subprocess.Popen(
-            words(place / "network", "--snapshot", state), stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            words(place / "network", "--snapshot", state), stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            bufsize=0,  # else `readline` takes more lines than it returns, and `communicate` knows nothing of them
         ) as process,
-    ):
+    ):  # fmt: skip
         out = process.stdout.readline()
         process.terminate()
         rest, err = process.communicate(timeout=30)
