@@ -362,6 +362,30 @@ TEST(machines_of_one_stack_in_several_threads) {
     CHECK(wrong == 0);
 }
 
+// The last block of the units is a narrow one where the engine has such.
+TEST(one_row_of_many_weights_is_shared_by_threads) {
+    const Floats x = Random(9).numbers(3 * 24, 1), W = Random(5).numbers(520 * 600, 0.05f), b = Random(6).numbers(600, 0.3f);
+    for (int cell = 0; cell < n_cells; ++cell)
+        for (const Engine* e : all_engines()) {
+            check::about() = std::string(name_of[cell]) + " " + e->name;
+            const Problem p = problem({cell, 1, 1, 24, 520}, false, 3);
+            const auto packed = pack(*e, p, Packed::forward, 1);
+            const PackedAffine map(*e, 520, 600, W.data(), b.data());
+            Stack stack(*e, 24);
+            stack.recurrent(packed, p.h.data(), data_or_null(p.c));
+            stack.affine(map);
+            const auto outputs = [&](int threads) {
+                Machine machine(stack, 1, Nonfinite::refuse, threads);
+                Floats y(3 * 600);
+                machine.run(0, 3, x.data(), y.data());
+                return y;
+            };
+            const Floats one = outputs(1);
+            CHECK(same_bits(outputs(2), one));
+            CHECK(same_bits(outputs(3), one));
+        }
+}
+
 TEST(bf16) {
     if (!bf16_engine()) return;
     for (int cell = 0; cell < n_cells; ++cell) {
