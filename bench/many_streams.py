@@ -18,19 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from rivals.networks import random_network
 from rivals.report import paste
+from rivals.rounds import least
 
 from ostinato.cells.lstm import LSTM
 from ostinato.maps.dense import Dense
 from ostinato.runtime import Network, native
 from ostinato.runtime.bundle import save
-from ostinato.runtime.machine import expected
 from ostinato.runtime.sequential_file import Named, to_bundle
 from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
@@ -62,12 +63,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def network() -> Network:
     """The network with random weights."""
-    parts, rng = (Recurrent(LSTM(64), return_sequences=True), Dense(1)), np.random.default_rng(0)
-    draw = [
-        {n: (0.1 * rng.normal(size=w.shape)).astype(np.float32) for n, w in needed.items()}
-        for needed in expected(parts, (None, 16))
-    ]
-    return Network(parts, draw, (None, 16))
+    return random_network([Recurrent(LSTM(64), return_sequences=True), Dense(1)], 16)
 
 
 def given(model: str, order: str, lines: int) -> Iterator[dict[str, Any]]:
@@ -117,17 +113,6 @@ def measure(model: str, path: Path, folder: Path, lines: int) -> list[Row]:
     return rows
 
 
-def least(call: Callable[[], object], calls: int = 500, rounds: int = 60) -> float:
-    """Microseconds a call, the least of the rounds."""
-    best = float("inf")
-    for _ in range(rounds):
-        began = time.perf_counter()
-        for _ in range(calls):
-            call()
-        best = min(best, time.perf_counter() - began)
-    return 1e6 * best / calls
-
-
 def single() -> dict[str, float]:
     """One step of one stream, in microseconds."""
     model, x = network(), np.random.default_rng(0).normal(size=(1024, 16)).astype(np.float32)
@@ -135,10 +120,10 @@ def single() -> dict[str, float]:
     ids = [pool.open(f"sensor-{i}") for i in range(1024)]
     turn = iter(range(10**9))
     return {
-        "stream.step(x)": least(lambda: stream.step(x[0])),
-        "pool.step([id], x), one id": least(lambda: pool.step(["sensor-7"], row)),
-        "pool.step([id], x), ids in turn": least(lambda: pool.step([ids[next(turn) & 1023]], row)),
-        "pool.step(1,024 ids, x), a stream": least(lambda: pool.step(ids, x), 10) / 1024,
+        "stream.step(x)": 1e6 * least(lambda: stream.step(x[0])),
+        "pool.step([id], x), one id": 1e6 * least(lambda: pool.step(["sensor-7"], row)),
+        "pool.step([id], x), ids in turn": 1e6 * least(lambda: pool.step([ids[next(turn) & 1023]], row)),
+        "pool.step(1,024 ids, x), a stream": 1e6 * least(lambda: pool.step(ids, x), 10, 60) / 1024,
     }
 
 

@@ -17,15 +17,15 @@ import os
 import platform
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from rivals.networks import random_network
 from rivals.report import paste
+from rivals.rounds import least
 
 from ostinato.cells import CELLS
 from ostinato.convert.c_source import c_source
@@ -34,7 +34,6 @@ from ostinato.maps.dense import Dense
 from ostinato.maps.layer_norm import LayerNorm
 from ostinato.maps.masking import Masking
 from ostinato.runtime import Network, native
-from ostinato.runtime.machine import expected
 from ostinato.runtime.plain_steps import PlainSteps
 from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
@@ -105,16 +104,6 @@ class Found(msgspec.Struct, frozen=True):
     rows: list[Row]
 
 
-def network(parts: list[Part]) -> Network:
-    """These layers with random weights."""
-    rng = np.random.default_rng(0)
-    weights = [
-        {n: (0.1 * rng.normal(size=w.shape)).astype(np.float32) for n, w in needed.items()}
-        for needed in expected(parts, (None, INPUTS))
-    ]
-    return Network(tuple(parts), weights, (None, INPUTS))
-
-
 def library(folder: Path) -> Path:
     """The static library, built."""
     subprocess.run(["cmake", "-S", NATIVE, "-B", folder, "-DOSTINATO_MODULE=OFF", "-DOSTINATO_LIBRARY=ON"], check=True)
@@ -132,17 +121,6 @@ def program(model: Network, archive: Path, folder: Path) -> Path:
          archive, "-lstdc++", "-lpthread", "-ldl", "-lm"], check=True,
     )  # fmt: skip
     return folder / "step"
-
-
-def least(call: Callable[[], Any], calls: int, rounds: int) -> float:
-    """Seconds a call, the least of many short rounds."""
-    best = float("inf")
-    for _ in range(rounds):
-        began = time.perf_counter()
-        for _ in range(calls):
-            call()
-        best = min(best, time.perf_counter() - began)
-    return best / calls
 
 
 def measure(layers: str, model: Network, step: Path) -> Row:
@@ -181,7 +159,7 @@ def main() -> None:
         archive = asked.library or library(Path(name) / "library")
         rows = [
             measure(layers, model, program(model, archive.resolve(), Path(name) / str(i)))
-            for i, (layers, model) in enumerate((k, network(parts)) for k, parts in NETWORKS.items())
+            for i, (layers, model) in enumerate((k, random_network(parts, INPUTS)) for k, parts in NETWORKS.items())
         ]
     cpu = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     found = Found(cpu, native.engine(), __version__, rows)

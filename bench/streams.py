@@ -20,23 +20,21 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 from rivals.base import Rival
+from rivals.networks import random_network
 from rivals.ours import Ours
 from rivals.problem import POOLED, STEP, Problem, Size
 from rivals.pytorch import PyTorch
 from rivals.report import paste
-from rivals.rounds import compare, fastest
+from rivals.rounds import compare, fastest, least
 
 from ostinato.cells import CELLS
 from ostinato.runtime import Network, native
-from ostinato.runtime.machine import expected
 from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
 
@@ -96,12 +94,7 @@ class Found(msgspec.Struct):
 
 def network(cell: str, inputs: int, units: int, *, scale: float = 0.5) -> Network:
     """One layer with random weights."""
-    parts, rng = (Recurrent(CELLS[cell](units), return_sequences=True),), np.random.default_rng(0)
-    draw = [
-        {n: (scale * rng.normal(size=w.shape)).astype(np.float32) for n, w in needed.items()}
-        for needed in expected(parts, (None, inputs))
-    ]
-    return Network(parts, draw, (None, inputs))
+    return random_network([Recurrent(CELLS[cell](units), return_sequences=True)], inputs, scale=scale)
 
 
 def rivals(threads: int) -> dict[str, Rival]:
@@ -127,17 +120,6 @@ def measure(problem: Problem, kind: str, sides: dict[str, Rival]) -> Row:
     times = compare(calls)
     found = {n: Side(chosen[n], min(t) * 1e6, statistics.median(t) * 1e6) for n, t in times.items()}
     return Row(problem.name, f"{kind}, {problem.size}", found)
-
-
-def least(call: Callable[[], Any], calls: int = 200, rounds: int = 400) -> float:
-    """Seconds a call, the least of many short rounds."""
-    best = float("inf")
-    for _ in range(rounds):
-        began = time.perf_counter()
-        for _ in range(calls):
-            call()
-        best = min(best, time.perf_counter() - began)
-    return best / calls
 
 
 def audio(cell: str, units: int) -> Audio:
