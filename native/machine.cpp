@@ -46,7 +46,35 @@ void Stack::embedding(const float* table) {
 
 void Stack::recurrent(const Packed& cell, const float* h, const float* c) {
     const Facts& facts = cell.engine.cells[cell.cell].facts;
+    const bool symbols_only = symbols_ && std::all_of(layers_.begin(), layers_.end(), [](const Layer& before) {
+        return before.kind == is_embedding || before.kind == is_mask_zero;
+    });
     add_recurrent({.kind = is_recurrent, .units = cell.units, .cell = &cell}, cell.inputs, facts.has_c, facts.gates, h, c);
+    // No more memory than the cell's weights take.
+    if (symbols_only && symbols_ <= cell.inputs + cell.units) project_symbols(layers_.back());
+}
+
+// The sums as they would begin in each step, in the same order of additions: the same bits, for less reading.
+void Stack::project_symbols(Layer& layer) {
+    const Packed& cell = *layer.cell;
+    const index W = cell.engine.width, blocks = up(cell.units, W) / W;
+    const index sums = blocks * cell.engine.cells[cell.cell].facts.sums * W;
+    float* table = nullptr;
+    Layout layout;
+    layout.add(table, symbols_ * sums);
+    room_ = layout.place();
+    const int row = 0, start = 0, length = 1;
+    Work w{};
+    w.inputs = cell.inputs, w.units = cell.units, w.blocks = blocks, w.weights = cell.panels;
+    w.tail = cell.engine.tail(cell.cell, cell.units);
+    w.order.batch = w.order.tokens = w.order.time = w.order.steps = 1;
+    w.order.row = &row, w.order.start = &start, w.order.length = &length, w.order.offset = &no_offset;
+    for (index i = 0; i < symbols_; ++i) {
+        w.x = layers_.front().first + i * cell.inputs;
+        w.tape.g = table + i * sums;
+        loops(layer).project(w, 1);
+    }
+    layer.symbols = table;
 }
 
 void Stack::recurrent(const Composed& cell, const float* h, const float* c) {
@@ -159,15 +187,14 @@ void Machine::prepare(Lane& lane) {
         const index width = layer.cell->engine.width, wide = up(layer.units, width);
         w.blocks = wide / width;
         w.tail = layer.cell->engine.tail(layer.cell->cell, layer.units);
+        w.projected = layer.symbols;
         w.order.batch = w.order.tokens = together_, w.order.time = w.order.steps = 1, w.order.offset = &no_offset;
         t.h_at = up(layer.inputs, 16), t.lda = apart(t.h_at + wide), t.ldc = apart(wide);
         layout.add(t.a, together_ * t.lda);
         layout.add(t.h_last, together_ * t.ldc);
         if (f.has_c) layout.add(t.c, together_ * t.ldc);
-        if (f.two_phases) {
-            layout.add(t.q, together_ * t.ldc);
-            layout.add(t.g, w.blocks * together_ * f.sums * width);
-        }
+        if (f.two_phases) layout.add(t.q, together_ * t.ldc);
+        if (f.two_phases || w.projected) layout.add(t.g, w.blocks * together_ * f.sums * width);
         place.ldy = t.ldc;
     }
     lane.room = layout.place();
@@ -267,19 +294,24 @@ void Machine::apply(const PackedAffine& map, const float* x, index ldx, const Pl
 // The new states of a recurrent layer, whose x and states stand in the tape. `back`: see Loops::step.
 void Machine::step_layer(const Stack::Layer& layer, const Place& place, index n, bool back) noexcept {
     const Loops& loops = stack_.loops(layer);
-    const index weights = index(loops.facts.gates) * layer.units * (layer.inputs + layer.units);
+    const index weights = index(loops.facts.gates) * layer.units * (layer.units + (layer.symbols ? 0 : layer.inputs));
     for (index phase = 0; phase < loops.facts.phases(); ++phase)
         by_blocks(n, weights, place.work.blocks,
                   [&](index j0, index j1) { loops.step(place.work, phase, n, j0, j1, back); });
 }
 
-void Machine::recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
-                    index ldx) noexcept {
+void Machine::recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n,
+                    const void* symbols, const float* x, index ldx) noexcept {
     const Tape& t = place.work.tape;
     const std::size_t size = bytes(layer.units);
+    const index block = stack_.loops(layer).facts.sums * layer.cell->engine.width, blocks = place.work.blocks;
     for (index r = 0; r < n; ++r) {
         const float* const state = carried(rows[r]) + layer.state;
-        std::memcpy(t.a + r * t.lda, x + r * ldx, bytes(layer.inputs));
+        if (layer.symbols)
+            copy_rows(t.g + r * block, together_ * block,
+                      layer.symbols + static_cast<const std::int64_t*>(symbols)[r] * blocks * block, block, blocks, block);
+        else
+            std::memcpy(t.a + r * t.lda, x + r * ldx, bytes(layer.inputs));
         std::memcpy(t.a + r * t.lda + t.h_at, state, size);
         if (t.c) std::memcpy(t.c + r * t.ldc, state + layer.units, size);
     }
@@ -347,7 +379,7 @@ void Machine::advance(Lane& lane, const std::int64_t* rows, index n, const void*
                                 bytes(layer.units));
                 break;
             case Stack::is_recurrent:
-                recur(layer, lane, place, rows, n, at, ld);
+                recur(layer, lane, place, rows, n, x, at, ld);
                 at = place.y, ld = place.ldy;
                 break;
             case Stack::is_composed:

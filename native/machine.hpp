@@ -16,7 +16,8 @@ public:
     // A step is `inputs` numbers; or, if `symbols` is not 0, one whole number below it.
     Stack(const Engine& engine, index inputs, index symbols = 0);
 
-    // Layers, first one first.
+    // Layers, first one first. The x part of a packed cell behind an embedding is computed here for all symbols, if they are
+    // few.
     void embedding(const float* table);                                   // [symbols, inputs]; only as the first one
     void recurrent(const Packed& cell, const float* h, const float* c);   // start states [H], null: zeros
     void recurrent(const Composed& cell, const float* h, const float* c);
@@ -57,9 +58,11 @@ private:
         float number = 0;    // epsilon, share of zoneout, or what padding holds
         bool last = false;   // gives its last output where a step is not real
         int function = 0;
+        const float* symbols = nullptr;  // [symbols, sums of the packed cell]: the x part of its sums, for each symbol
     };
     void add_recurrent(Layer layer, index inputs, bool has_c, int gates, const float* h, const float* c);
     void add(Kind kind, float number = 0);
+    void project_symbols(Layer& layer);
     Layer& newest_recurrent();
     const Loops& loops(const Layer& layer) const { return layer.cell->engine.cells[layer.cell->cell]; }
 
@@ -69,6 +72,7 @@ private:
     bool masked_ = false;  // some steps may not be real
     std::vector<Layer> layers_;
     std::vector<float> starts_;
+    Room room_;  // of the projected symbols
 };
 
 // What is done about NaN and infinities in x: `refuse` the call, `hold` each feature's last finite number in their place
@@ -126,8 +130,8 @@ private:
     void step_layer(const Stack::Layer& layer, const Place& place, index n, bool back) noexcept;
     static bool any_real(const Lane& lane, index n) noexcept;
     void mask(const Stack::Layer& layer, Lane& lane, index n, const void* symbols, float* x, index ldx) noexcept;
-    void recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
-               index ldx) noexcept;
+    void recur(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const void* symbols,
+               const float* x, index ldx) noexcept;
     void compose(const Stack::Layer& layer, Lane& lane, Place& place, const std::int64_t* rows, index n, const float* x,
                  index ldx) noexcept;
     void settle(const Stack::Layer& layer, Lane& lane, const std::int64_t* rows, index n, float* h, const float* c,

@@ -25,6 +25,7 @@ constexpr Loops loops_of() {
             .backward = nullptr,
             .forward_phase = forward_phase<C>,
             .step = step<C>,
+            .project = project_row<C>,
             .backward_phase = nullptr,
             .inputs = nullptr,
             .inputs_room = nullptr,

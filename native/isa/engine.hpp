@@ -20,7 +20,7 @@ constexpr int BLOCK = W;  // units whose numbers lie together; the weights of NA
 template <class C>
 constexpr Loops loops_of() {
     return {{C::x_count, C::sums, C::x_count, C::h_count, C::has_c, C::two_phases},
-            forward<C>, backward<C>, forward_phase<C>, step<C>, backward_phase<C>, inputs<C>,
+            forward<C>, backward<C>, forward_phase<C>, step<C>, project_row<C>, backward_phase<C>, inputs<C>,
             inputs_room, gradients<C>, gradient_room<C>, pack<C>};
 }
 

@@ -1,4 +1,4 @@
-// One step of some rows, for the step machine: the work's order has one step, and the x part is not computed apart.
+// One step of some rows, for the step machine: the work's order has one step.
 #pragma once
 
 // One row reads each weight once a step. If they do not all fit the first cache (of 32 KiB), each step begins with the
@@ -19,7 +19,8 @@ void step_blocks(const at_step& here, index rows, index j0, index j1, bool large
 template <class C>
 void step(const Work& w, index phase, index rows, index j0, index j1, bool back) {
     const at_step here{w, 0};
-    const index numbers = (j1 - j0) * W * (terms(w.inputs) * C::x_count + terms(w.units) * (C::h_count + C::two_phases));
+    const index x_terms = w.projected ? 0 : terms(w.inputs) * C::x_count;
+    const index numbers = (j1 - j0) * W * (x_terms + terms(w.units) * (C::h_count + C::two_phases));
     const bool large = numbers > 8192;
     const bool narrow = whole(w, j1) < j1;
     if (phase == 0) {
@@ -29,4 +30,12 @@ void step(const Work& w, index phase, index rows, index j0, index j1, bool back)
         step_blocks<second_phase<C>, 1>(here, rows, j0, j1, large, back);
         if (narrow) w.tail->second(w, 0, 0, rows);
     }
+}
+
+// The x part of many steps of one row.
+template <class C>
+void project_row(const Work& w, index steps) {
+    const index end = whole(w, w.blocks);
+    tiles<project<C>, C::sums>::run(of_row{w, 0, 0}, 0, steps, 0, end);
+    if (end < w.blocks) w.tail->project(w, 0, 0, steps);
 }

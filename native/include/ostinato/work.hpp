@@ -116,9 +116,11 @@ struct Loops {
     // Blocks [j0, j1) of all rows through one phase. It reads what all blocks wrote in the phase before. There are
     // steps · phases of them forward, one more backward; the x part must be computed apart.
     void (*forward_phase)(const Work&, index phase, index j0, index j1);
-    // Blocks [j0, j1) of the first `rows` rows through one phase of one step, whose x stands in the tape already; their new
-    // states are h_last and c_last. `back` should change from step to step; it is about caches only.
+    // Blocks [j0, j1) of the first `rows` rows through one phase of one step, whose x (projected: its part of the sums) stands
+    // in the tape already; their new states are h_last and c_last. `back` should change from step to step; it is about caches only.
     void (*step)(const Work&, index phase, index rows, index j0, index j1, bool back);
+    // The x part of the first `steps` steps of row 0, from w.x into the tape's gates.
+    void (*project)(const Work&, index steps);
     void (*backward_phase)(const Work&, index phase, index j0, index j1);
     // Share `part` of `parts` of the slope of x. `room` is for `inputs_room` numbers, of this share alone.
     void (*inputs)(const Work&, float* room, index part, index parts);
