@@ -2,7 +2,7 @@
 
 Every cell: inference, training, both with ragged lengths, single steps, 1,024 pooled rows; against torch, ONNX Runtime,
 JAX and Keras, each with its best switch, in one process, in turns. Outputs (in training: gradients) are compared first.
-The floor is the products' arithmetic at the speed of registers alone, on all threads. Rivals other than torch:
+The floor is the arithmetic of products and gates at the speed of registers, on all threads. Rivals other than torch:
 `pip install -r bench/requirements.txt`; one that is missing has an empty column.
 
     python bench/kernels.py [cell ...] [--rivals torch jax ...] [--rows TEXT ...] [--draft]
@@ -33,6 +33,18 @@ from rivals.rounds import PAUSE, compare, fastest
 from ostinato.runtime import native
 
 HERE = Path(__file__).parent
+
+
+class Speed(NamedTuple):
+    """What one core does: GF/s of products on registers, and nanoseconds that each function takes a number."""
+
+    peak: float
+    functions: dict[str, float]
+
+    def floor(self, problem: Problem, *, training: bool, threads: int) -> float:
+        """Milliseconds below which nobody comes; one row is on one core."""
+        gates = sum(count * self.functions[name] for name, count in problem.functions().items())
+        return (problem.flops(training=training) / self.peak + gates) / min(threads, problem.size.batch) / 1e6
 
 
 class Source(NamedTuple):
@@ -84,7 +96,20 @@ def check(problem: Problem, title: str, ways: dict[str, Way], truth: Floats) -> 
             raise SystemExit(f"{problem.name} {problem.size}: {title}, {name}, is off by {error:.2g}")
 
 
-def measure(problem: Problem, kind: str, sides: dict[str, Rival | None], peak: float) -> Row:
+def speed(isa: str) -> Speed:
+    """Measured on one core, on registers and in the first cache."""
+    peak, numbers, rounds = max(native.module().peak(isa) for _ in range(5)), np.zeros(2048, np.float32), 200
+
+    def nanoseconds(name: str) -> float:
+        began = time.perf_counter()
+        for _ in range(rounds):
+            native.module().activate(isa, native.FUNCTIONS.index(name), numbers, 1, numbers.size)
+        return (time.perf_counter() - began) / rounds / numbers.size * 1e9
+
+    return Speed(peak, {name: min(nanoseconds(name) for _ in range(20)) for name in ("sigmoid", "tanh")})
+
+
+def measure(problem: Problem, kind: str, sides: dict[str, Rival | None], core: Speed) -> Row:
     """One row of the table."""
     training = kind in (TRAIN, RAGGED_TRAIN)
     truth = problem.truth(training=training)
@@ -101,9 +126,8 @@ def measure(problem: Problem, kind: str, sides: dict[str, Rival | None], peak: f
         name: Side(chosen[name], min(rounds) * 1e3, statistics.median(rounds) * 1e3) for name, rounds in times.items()
     }
     flops, rounds = problem.flops(training=training), len(times["ours"])
-    return Row(
-        problem.name, str(problem.size), kind, rounds, flops / peak / 1e6, flops / found["ours"].min / 1e6, found
-    )
+    floor = core.floor(problem, training=training, threads=torch.get_num_threads())
+    return Row(problem.name, str(problem.size), kind, rounds, floor, flops / found["ours"].min / 1e6, found)
 
 
 def main() -> None:
@@ -118,7 +142,8 @@ def main() -> None:
         parser.error(f"no cell {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     began, threads, isa = time.perf_counter(), torch.get_num_threads(), native.engine()
     sides = load(asked.rivals, threads)
-    peak = threads * max(native.module().peak(isa) for _ in range(5))
+    core = speed(isa)
+    peak = threads * core.peak
     found = Found(
         f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}", threads, isa,
         {title: side.version if side else "missing" for title, side in sides.items()}, peak, [],
@@ -130,7 +155,7 @@ def main() -> None:
             for kind in size.kinds:
                 if asked.rows and not any(text in f"{size} {kind}" for text in asked.rows):
                     continue
-                found.rows.append(measure(Problem(cell, size), kind, sides, peak))
+                found.rows.append(measure(Problem(cell, size), kind, sides, core))
                 print(line(found.rows[-1]), flush=True)
     if not (asked.draft or asked.rows) and asked.rivals == list(RIVALS):
         found = keep(found, HERE / "results" / "kernels.json")

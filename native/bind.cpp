@@ -60,11 +60,16 @@ public:
         return good ? static_cast<float*>(view_.buf) : nullptr;
     }
 
-    // Its numbers, if they are float32 of this shape in C order.
-    float* floats(ostinato::index rows, ostinato::index n) const {
-        const bool good = there_ && view_.ndim == 2 && view_.shape[0] == rows && view_.shape[1] == n && view_.format &&
-                          view_.format[0] == 'f' && view_.format[1] == 0;
+    // Its numbers, if they are float32 in rows of n, in C order.
+    float* rows(ostinato::index n) const {
+        const bool good = there_ && view_.ndim == 2 && view_.shape[1] == n && view_.format && view_.format[0] == 'f' &&
+                          view_.format[1] == 0;
         return good ? static_cast<float*>(view_.buf) : nullptr;
+    }
+
+    // The same if there are so many rows.
+    float* floats(ostinato::index count, ostinato::index n) const {
+        return there_ && view_.ndim == 2 && view_.shape[0] == count ? rows(n) : nullptr;
     }
 
     // Its numbers, if they are a row of int64, one after the other.
@@ -73,7 +78,7 @@ public:
                           (view_.format[0] == 'l' || view_.format[0] == 'q') && view_.format[1] == 0;
         return good ? static_cast<std::int64_t*>(view_.buf) : nullptr;
     }
-    ostinato::index length() const { return view_.shape[0]; }  // of what has `ints`
+    ostinato::index length() const { return view_.shape[0]; }  // of what has `ints` or `rows`
 
     // n float32 in C order, whatever their shape.
     float* all(ostinato::index n, const char* what) const {
@@ -133,7 +138,22 @@ struct Stepping {
         return numbers && machine.step(&row, 1, numbers, results) == machine.done ? y : nb::none();
     }
 
-    // The same for different rows: int64 [n], x contiguous float32 [n, inputs] or int64 [n].
+    // The same for several steps of row 0: x is contiguous float32 [time, inputs] or int64 [time].
+    nb::object quick_run(nb::handle x, nb::handle out) {
+        const Lent from(x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT);
+        const void* given = from.rows(machine.stack().inputs());
+        if (machine.stack().symbols()) given = from.ints();
+        if (!given) return nb::none();
+        const ostinato::index time = from.length();
+        nb::object y = out.is_none() ? fresh(nb::make_tuple(time, shape)) : nb::borrow(out);
+        const Lent to(y, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE);
+        float* const results = to.floats(time, machine.stack().outputs());
+        if (!results) return nb::none();
+        const Unlocked unlocked(double(time) * machine.stack().work());
+        return machine.run(0, time, given, results) == machine.done ? y : nb::none();
+    }
+
+    // The same for one step of different rows: int64 [n], x contiguous float32 [n, inputs] or int64 [n].
     nb::object quick_rows(nb::handle rows, nb::handle x, nb::handle out) {
         const Lent of(rows, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT), from(x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT);
         const std::int64_t* const numbers = of.ints();
@@ -299,6 +319,7 @@ NB_MODULE(_native, m) {
              },
              nb::keep_alive<1, 2>())
         .def("quick", &Stepping::quick, "x"_a.none(), "out"_a.none())
+        .def("quick_run", &Stepping::quick_run, "x"_a.none(), "out"_a.none())
         .def("quick_rows", &Stepping::quick_rows, "rows"_a, "x"_a.none(), "out"_a.none())
         .def("step",
              [](Stepping& self, address rows, ostinato::index n, address x, address y) {

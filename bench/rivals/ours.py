@@ -1,4 +1,5 @@
-"""ostinato's compiled kernels: the layers' kernel for sequences, streams and pools of the runtime for single steps."""
+"""ostinato's compiled kernels: the layers' kernel for sequences, streams and pools of the runtime for one row and for
+single steps."""
 
 from __future__ import annotations
 
@@ -39,13 +40,29 @@ class Ours(Rival):
             with torch.inference_mode():
                 return kernel.forward(call)[0]
 
-        return {"native": Way(infer, lambda y: y.numpy())}
+        ways = {"native": Way(infer, lambda y: y.numpy())}
+        return ways | {"Stream.run": _one_row(problem)} if problem.size.batch == 1 else ways
+
+
+def _network(problem: Problem) -> Network:
+    layer = Recurrent(problem.cell, return_sequences=True)
+    return Network((layer,), [problem.arrays()], (None, problem.size.inputs))
+
+
+def _one_row(problem: Problem) -> Way:
+    """A whole sequence through a stream that starts anew."""
+    stream, x = _network(problem).stream(), np.ascontiguousarray(problem.x[0].numpy())
+
+    def run() -> Floats:
+        stream.reset()
+        return stream.run(x)
+
+    return Way(run, lambda y: y[None])
 
 
 def _steps(problem: Problem, threads: int, x: Floats, *, new: bool) -> Way:
     """The public step of a stream, or of a pool, into a new array or one that is kept."""
-    layer, size = Recurrent(problem.cell, return_sequences=True), problem.size
-    model = Network((layer,), [problem.arrays()], (None, size.inputs))
+    model, size = _network(problem), problem.size
     out = None if new else np.empty((size.batch, size.units), np.float32)
     if size.batch == 1:
         stream, row, to = model.stream(), x[0].copy(), None if out is None else out[0]

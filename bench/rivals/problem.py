@@ -107,6 +107,12 @@ class Problem:
         one, recurrent = 2 * tokens * gates * units * (inputs + units), 2 * tokens * gates * units * units
         return 2 * one + recurrent if training else one
 
+    def functions(self) -> dict[str, float]:
+        """How many sigmoids and tanhs the forward pass needs."""
+        numbers = float(self.lengths.sum()) * self.size.units
+        tanhs = 2 if self.name == "lstm" else 1
+        return {"sigmoid": numbers * (len(self.cell.gates) - 1), "tanh": numbers * tanhs}
+
 
 def weigh(gradients: list[Floats]) -> Floats:
     """Sums of the absolute gradients of W and U, which do not depend on the order or the sign of a library's gates."""

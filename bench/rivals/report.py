@@ -21,7 +21,7 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One problem. `floor` is the arithmetic of the products at the registers' speed, on all threads, in ms."""
+    """One problem. `floor` is the arithmetic of products and gates on registers, in ms."""
 
     cell: str
     size: str
@@ -34,6 +34,11 @@ class Row(msgspec.Struct, frozen=True):
     def ratio(self, rival: str) -> float | None:
         """The rival's least time over ours."""
         return self.sides[rival].min / self.sides["ours"].min if rival in self.sides else None
+
+    @property
+    def share(self) -> float:
+        """The floor over our least time."""
+        return self.floor / self.sides["ours"].min
 
 
 class Found(msgspec.Struct):
@@ -73,7 +78,7 @@ def mean(ratios: list[float]) -> float:
 
 
 def means(found: Found) -> dict[str, dict[str, float]]:
-    """Geometric means by cell and kind, against each rival, and against the best rival of each row."""
+    """Geometric means by cell and kind, against each rival, the best rival of each row, and the floor."""
     table: dict[str, dict[str, float]] = {}
     for (cell, kind), rows in groups(found.rows).items():
         line: dict[str, list[float]] = {}
@@ -82,6 +87,7 @@ def means(found: Found) -> dict[str, dict[str, float]]:
             for rival, ratio in ratios.items():
                 line.setdefault(rival, []).append(ratio)
             line.setdefault("best rival", []).append(min(ratios.values()))
+        line["floor"] = [row.share for row in rows]
         table[f"{cell}, {kind}"] = {rival: mean(ratios) for rival, ratios in line.items()}
     return table
 
@@ -98,12 +104,13 @@ def line(row: Row) -> str:
 def markdown(found: Found) -> str:
     """The tables of `bench/README.md`."""
     versions = ", ".join(f"{'ostinato' if k == 'ours' else k} {v}" for k, v in found.versions.items())
-    head = [*found.rivals, "best rival"]
+    head = [*found.rivals, "best rival", "floor"]
     text = [
         f"{found.machine}, {found.threads} threads, {found.isa}, registers alone {found.peak_gflops:.0f} GF/s;"
         f" {versions}.",
         "",
-        "Geometric means over the rows, the rival's time over ours; 2 means that we take half the time.",
+        "Geometric means over the rows, the rival's time over ours; 2 means that we take half the time. The floor's time over"
+        " ours is at most 1.",
         "",
         f"| cell | kind | rows | {' | '.join(head)} | slowest row against torch | against any |",
         f"|---|---|--:|{'--:|' * (len(head) + 2)}",
@@ -119,7 +126,7 @@ def markdown(found: Found) -> str:
     sides = list(found.versions)
     text += [
         "",
-        "Milliseconds, least of the rounds; the floor is the products' arithmetic alone.",
+        "Milliseconds, least of the rounds; the floor is the arithmetic of products and gates alone.",
         "",
         f"| cell | kind | size | floor | {' | '.join(sides)} |",
         f"|---|---|---|{'--:|' * (len(sides) + 1)}",

@@ -155,8 +155,10 @@ class CompiledSteps:
         self.quick = self._machine.quick
         """One step of row 0 from a contiguous float32 array or an int, into a new array or the one given second; None
         if something does not fit, and then nothing has happened."""
+        self.quick_run = self._machine.quick_run
+        """The same of several steps `[time, features]`, or int64 `[time]`."""
         self.quick_rows = self._machine.quick_rows
-        """The same of different rows, int64 `[n]`, for a table `[n, features]` or int64 `[n]`."""
+        """The same of one step of different rows, int64 `[n]`, for a table `[n, features]` or int64 `[n]`."""
 
     def step(
         self, rows: NDArray[np.int64], x: NDArray[Any], *, out: NDArray[np.float32], who: Sequence[object] = ()

@@ -30,6 +30,10 @@ class PlainSteps:
         """None: there is no quick way, see `CompiledSteps.quick`."""
         return None
 
+    def quick_run(self, x: object, out: object) -> NDArray[np.float32] | None:
+        """None, as `quick`."""
+        return None
+
     def quick_rows(self, rows: object, x: object, out: object) -> NDArray[np.float32] | None:
         """None, as `quick`."""
         return None
