@@ -109,8 +109,8 @@ def markdown(found: Found) -> str:
         f"{found.machine}, {found.threads} threads, {found.isa}, registers alone {found.peak_gflops:.0f} GF/s;"
         f" {versions}.",
         "",
-        "Geometric means over the rows, the rival's time over ours; 2 means that we take half the time. The floor's time over"
-        " ours is at most 1.",
+        "Geometric means over the rows, the rival's time over ours; 2 means that we take half the time. The floor's"
+        " time over ours is at most 1.",
         "",
         f"| cell | kind | rows | {' | '.join(head)} | slowest row against torch | against any |",
         f"|---|---|--:|{'--:|' * (len(head) + 2)}",
