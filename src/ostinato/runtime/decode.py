@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -106,10 +107,10 @@ class Sampler:
 
     def _pick(self, x: Floats) -> int:
         s = self.sampling
-        x -= np.maximum.reduce(x)
+        x -= x.item(x.argmax())
         if s.temperature != 1.0:
             x /= s.temperature
-        p = np.exp(x, out=x)
+        p = np.exp(x, x)
         if 0 < s.top_k < len(p) or s.top_p < 1.0:
             order = np.argsort(-p, kind="stable")
             kept = order[: s.top_k] if s.top_k else order
@@ -121,7 +122,7 @@ class Sampler:
                 kept[min(int(np.searchsorted(share, self._random.random() * total, side="right")), len(kept) - 1)]
             )
         share = np.add.accumulate(p, out=self._share)
-        symbol = int(share.searchsorted(self._random.random() * share[-1], side="right"))
+        symbol = bisect_right(share, self._random.random() * share[-1])
         return symbol if symbol < len(p) else int(np.flatnonzero(p)[-1])
 
 
