@@ -30,7 +30,7 @@ _TO = ("onnx", "keras", "h5", "torch", "folder", "model")
 @click.option("--data", type=click.Path(path_type=Path), help="What to measure the cost of --weights on.")
 @click.option("--sequences", is_flag=True, help="From torch: the last recurrent layer gives its outputs at all steps.")
 @click.option("--nonlinearity", type=click.Choice(("tanh", "relu")), help="From torch: that of a torch.nn.RNN.")
-@click.option("--into", type=click.Path(path_type=Path), help="From Keras' weights alone: a model of these layers.")
+@click.option("--into", type=click.Path(path_type=Path), help="From weights alone: a model of these layers.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
 def command(
     source: Path, out: Path, *, to: str | None, step: bool, weights: str | None, data: Path | None, **reading: Any
@@ -38,9 +38,10 @@ def command(
     """Write a model in another format.
 
     SOURCE is a model file, a folder that --to folder wrote, a .keras or .h5 file of Keras, weights of Keras alone
-    (.weights.h5, with a model of the same layers as --into), or a state_dict of torch in a .safetensors file. OUT ends
-    in .onnx, .keras, .weights.h5 (for Keras' load_weights) or .safetensors (a model file); --to torch writes a
-    state_dict, --to folder a folder with a card.
+    (.weights.h5, with a model of the same layers as --into), or a state_dict of torch in a .safetensors file (with
+    --into likewise; without, of recurrent layers between an embedding and a linear one). OUT ends in .onnx, .keras,
+    .weights.h5 (for Keras' load_weights) or .safetensors (a model file); --to torch writes a state_dict, --to folder a
+    folder with a card.
 
     --weights makes a smaller model file, and prints what that costs on DATA: a table of histories for a forecaster
     (by default those of training), a text for a generator, a .npy file of inputs for a Sequential.

@@ -11,6 +11,7 @@ from ostinato.convert.folder import MODEL
 from ostinato.convert.keras.files import Read, load_keras
 from ostinato.convert.tensors import read_tensors
 from ostinato.convert.torch import from_state_dict
+from ostinato.convert.torch_into import into_layers
 from ostinato.errors import ArgumentError, ConversionError, UnsupportedFormat
 from ostinato.runtime.bundle import Bundle, load
 from ostinato.runtime.keras_h5 import is_h5
@@ -47,8 +48,8 @@ def read_source(
         sha256: Digest of the whole model file, in hex; another one is refused.
         sequences: For a state_dict: whether the last recurrent layer returns all its outputs.
         nonlinearity: For a state_dict of a torch.nn.RNN: "tanh" or "relu".
-        into: For weights of Keras alone (`.weights.h5`), which do not describe their layers: a file of any of these
-            kinds that holds a model of the same layers. It is only read.
+        into: For weights of Keras alone (`.weights.h5`), which do not describe their layers, and for any state_dict: a
+            file of any of these kinds that holds a model of the same layers. It is only read.
 
     Raises:
         ModelFileError: A model file is refused.
@@ -68,7 +69,7 @@ def read_source(
     try:
         return Source(load(path, sha256=sha256), "model", [])
     except UnsupportedFormat as error:
-        if not error.got.startswith("a plain safetensors"):
+        if not _is_plain(error):
             raise
     _no_digest(sha256)
     plain = read_tensors(path)
@@ -77,17 +78,36 @@ def read_source(
 
 
 def _with_weights(model: Source, path: Path) -> Source:
-    """The model with the weights of a file of Keras."""
-    if not is_h5(path):
+    """The model with the weights of a file of Keras, or of a state_dict."""
+    bundle = model.bundle
+    layers, shape = layers_of(bundle), tuple(bundle.manifest.input_shape)
+    if is_h5(path):
+        kind, filled = "keras", load_keras(path, into=Read(name_of(bundle), layers, shape)).layers
+    elif _is_state_dict(path):
+        kind, filled = "torch", into_layers(layers, shape, read_tensors(path).arrays)
+    else:
         raise ArgumentError(
-            "into must only be given for weights of Keras in an H5 file",
+            "into must only be given for weights alone: of Keras in an H5 file, or a state_dict in a safetensors file",
             got=ascii(path.name) if path.is_file() else "no such file",
             fix="Leave it out: files of other kinds describe their layers themselves.",
         )
-    bundle = model.bundle
-    read = load_keras(path, into=Read(name_of(bundle), layers_of(bundle), tuple(bundle.manifest.input_shape)))
-    weights = [{**own, **layer.weights} for own, layer in zip(bundle.weights, read.layers, strict=True)]
-    return Source(replace(bundle, weights=weights), "keras", model.notes)
+    weights = [{**own, **layer.weights} for own, layer in zip(bundle.weights, filled, strict=True)]
+    return Source(replace(bundle, weights=weights), kind, model.notes)
+
+
+def _is_state_dict(path: Path) -> bool:
+    """Whether it is a safetensors file, and no model file of ours."""
+    if not path.is_file():
+        return False
+    try:
+        load(path)
+    except UnsupportedFormat as error:
+        return _is_plain(error)
+    return False
+
+
+def _is_plain(error: UnsupportedFormat) -> bool:
+    return error.got.startswith("a plain safetensors")
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:
