@@ -12,7 +12,7 @@ BENCH := .venv-bench
 SANITIZE = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=g++ \
   -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DOSTINATO_TESTS=ON
 
-.PHONY: demo test test-all test-plain test-runtime sanitize drift example lint bench clean
+.PHONY: demo test test-all test-plain test-runtime sanitize other-compilers drift example lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -55,6 +55,19 @@ sanitize: $(VENV)/.dev
 	$(SANITIZE) -B build/thread -DOSTINATO_SANITIZE=thread -DOSTINATO_MODULE=OFF
 	$(BIN)/cmake --build build/thread
 	$(BIN)/ctest --test-dir build/thread --output-on-failure
+
+# The native tests with another compiler, and those of NEON on an emulated ARM processor (which cannot fork with threads).
+# Needs clang++; aarch64-linux-gnu-g++ and qemu-aarch64.
+CLANG := clang++
+other-compilers: $(VENV)/.dev
+	$(PIP) cmake ninja
+	$(SANITIZE) -B build/clang -DCMAKE_CXX_COMPILER=$(CLANG) -DOSTINATO_MODULE=OFF
+	$(BIN)/cmake --build build/clang
+	$(BIN)/ctest --test-dir build/clang --output-on-failure
+	$(SANITIZE) -B build/arm -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DOSTINATO_MODULE=OFF -DCMAKE_SYSTEM_NAME=Linux \
+	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-L;/usr/aarch64-linux-gnu"
+	$(BIN)/cmake --build build/arm
+	$(BIN)/ctest --test-dir build/arm --output-on-failure --exclude-regex threads
 
 # A hundred million steps of each cell beside the same in double precision (minutes).
 drift: $(VENV)/.dev
