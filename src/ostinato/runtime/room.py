@@ -42,8 +42,9 @@ class Room:
             free = shutil.disk_usage(folder).free
             if size > free:
                 raise _no_room(folder, size, f"{free:,} bytes free")
-            if hasattr(os, "posix_fallocate") and size > 0:
-                os.posix_fallocate(self._held.fileno(), 0, size)
+            allocate = getattr(os, "posix_fallocate", None)
+            if allocate is not None and size > 0:
+                allocate(self._held.fileno(), 0, size)
         except WriteError:
             self.release()
             raise
