@@ -131,11 +131,11 @@ struct Stepping {
             if (!PyLong_CheckExact(x.ptr())) return nb::none();
             int overflow = 0;
             const std::int64_t id = PyLong_AsLongLongAndOverflow(x.ptr(), &overflow);
-            return !overflow && machine.step(&row, 1, &id, results) == machine.done ? y : nb::none();
+            return !overflow && stepped(&row, 1, &id, results) ? y : nb::none();
         }
         const Lent from(x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT);
         const float* const numbers = from.floats(machine.stack().inputs());
-        return numbers && machine.step(&row, 1, numbers, results) == machine.done ? y : nb::none();
+        return numbers && stepped(&row, 1, numbers, results) ? y : nb::none();
     }
 
     // The same for several steps of row 0: x is contiguous float32 [time, inputs] or int64 [time].
@@ -166,8 +166,13 @@ struct Stepping {
         const Lent to(y, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE);
         float* const results = to.floats(n, machine.stack().outputs());
         if (!results) return nb::none();
-        const Unlocked unlocked(double(n) * machine.stack().work());
-        return machine.step(numbers, n, given, results) == machine.done ? y : nb::none();
+        return stepped(numbers, n, given, results) ? y : nb::none();
+    }
+
+private:
+    bool stepped(const std::int64_t* rows, ostinato::index n, const void* x, float* y) {
+        const Unlocked unlocked(double(n) * machine.stack().work());  // ends before anything of Python is touched
+        return machine.step(rows, n, x, y) == machine.done;
     }
 };
 
@@ -331,10 +336,14 @@ NB_MODULE(_native, m) {
                  const Unlocked unlocked(double(time) * self.machine.stack().work());
                  return int(self.machine.run(row, time, at<const void>(x), at(y)));
              })
-        .def("reset", [](Stepping& self, ostinato::index row) { self.machine.reset(row); })
+        .def("reset", [](Stepping& self, ostinato::index row) { return int(self.machine.reset(row)); })
         .def("steps", [](Stepping& self, ostinato::index row) { return self.machine.steps(row); })
-        .def("read", [](Stepping& self, ostinato::index row, address to) { self.machine.read(row, at(to)); })
+        .def("read",  // the steps that the row has made, or -1 if the machine is busy
+             [](Stepping& self, ostinato::index row, address to) {
+                 std::int64_t steps = 0;
+                 return self.machine.read(row, at(to), &steps) == self.machine.done ? steps : -1;
+             })
         .def("write", [](Stepping& self, ostinato::index row, std::int64_t steps, address from) {
-            self.machine.write(row, steps, at<const float>(from));
+            return int(self.machine.write(row, steps, at<const float>(from)));
         });
 }

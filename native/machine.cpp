@@ -215,18 +215,30 @@ void Machine::prepare(Lane& lane) {
     }
 }
 
-void Machine::reset(index row) noexcept {
+Machine::Answer Machine::reset(index row) noexcept {
+    const Turn turn(working_);
+    if (!turn.mine) return busy;
     float* const to = carried(row);
     std::copy(stack_.starts_.begin(), stack_.starts_.end(), to);
     std::fill(to + stack_.starts_.size(), to + stack_.numbers(), 0.0f);
     steps_[std::size_t(row)] = 0;
+    return done;
 }
 
-void Machine::read(index row, float* to) const noexcept { std::memcpy(to, carried(row), bytes(stack_.numbers())); }
+Machine::Answer Machine::read(index row, float* to, std::int64_t* steps) const noexcept {
+    const Turn turn(working_);
+    if (!turn.mine) return busy;
+    std::memcpy(to, carried(row), bytes(stack_.numbers()));
+    if (steps) *steps = steps_[std::size_t(row)];
+    return done;
+}
 
-void Machine::write(index row, std::int64_t steps, const float* from) noexcept {
+Machine::Answer Machine::write(index row, std::int64_t steps, const float* from) noexcept {
+    const Turn turn(working_);
+    if (!turn.mine) return busy;
     std::memcpy(carried(row), from, bytes(stack_.numbers()));
     steps_[std::size_t(row)] = steps;
+    return done;
 }
 
 bool Machine::finite(const void* x, index n) const noexcept {

@@ -94,11 +94,11 @@ public:
     // `time` steps of one row: x [time, inputs] or int64 [time], y [time, outputs].
     Answer run(std::int64_t row, index time, const void* x, float* y) noexcept;
 
-    // How many steps a row has made, and the numbers that it carries [numbers].
+    // The numbers that a row carries [numbers], and how many steps it has made.
+    Answer read(index row, float* to, std::int64_t* steps = nullptr) const noexcept;
+    Answer write(index row, std::int64_t steps, const float* from) noexcept;
+    Answer reset(index row) noexcept;
     std::int64_t steps(index row) const noexcept { return steps_[std::size_t(row)]; }
-    void read(index row, float* to) const noexcept;
-    void write(index row, std::int64_t steps, const float* from) noexcept;
-    void reset(index row) noexcept;
 
     const Stack& stack() const { return stack_; }
     index capacity() const { return capacity_; }
@@ -146,7 +146,7 @@ private:
     Room room_;
     std::vector<std::int64_t> steps_;
     std::vector<Lane> lanes_;
-    std::atomic<bool> working_{false};
+    mutable std::atomic<bool> working_{false};
 };
 
 }  // namespace ostinato

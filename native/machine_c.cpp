@@ -141,6 +141,6 @@ int ostinato_run(ostinato_machine* m, int64_t row, ptrdiff_t time, const void* x
     return m->machine.run(row, time, x, y);
 }
 
-void ostinato_reset(ostinato_machine* m, int64_t row) { m->machine.reset(row); }
-void ostinato_read(const ostinato_machine* m, int64_t row, float* to) { m->machine.read(row, to); }
-void ostinato_write(ostinato_machine* m, int64_t row, const float* from) { m->machine.write(row, 0, from); }
+int ostinato_reset(ostinato_machine* m, int64_t row) { return m->machine.reset(row); }
+int ostinato_read(const ostinato_machine* m, int64_t row, float* to) { return m->machine.read(row, to); }
+int ostinato_write(ostinato_machine* m, int64_t row, const float* from) { return m->machine.write(row, 0, from); }

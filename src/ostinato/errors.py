@@ -187,6 +187,15 @@ class CheckpointWriteError(OstinatoError, OSError):
     default_code = "checkpoint_write"
 
 
+class WriteError(OstinatoError, OSError):
+    """A result cannot be written to its place (`write`), or will not have room there (`room`); nothing was overwritten.
+
+    If there was a result already, the message says where it is instead.
+    """
+
+    default_code = "write"
+
+
 class ProcessLost(OstinatoError, RuntimeError):
     """Another process of a run over several processes ended or no longer answers; this one cannot go on alone."""
 

@@ -87,10 +87,10 @@ void ostinato_machine_free(ostinato_machine* machine);
 int ostinato_step(ostinato_machine* machine, const int64_t* rows, ptrdiff_t n, const void* x, float* y);
 /* `time` steps of one row: x float [time, inputs] or int64_t [time], y [time, outputs]. */
 int ostinato_run(ostinato_machine* machine, int64_t row, ptrdiff_t time, const void* x, float* y);
-void ostinato_reset(ostinato_machine* machine, int64_t row);
+int ostinato_reset(ostinato_machine* machine, int64_t row); /* it starts anew */
 /* A row's numbers [numbers], out and in again: a snapshot. */
-void ostinato_read(const ostinato_machine* machine, int64_t row, float* to);
-void ostinato_write(ostinato_machine* machine, int64_t row, const float* from);
+int ostinato_read(const ostinato_machine* machine, int64_t row, float* to);
+int ostinato_write(ostinato_machine* machine, int64_t row, const float* from);
 
 #ifdef __cplusplus
 }

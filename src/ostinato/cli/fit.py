@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ import click
 from ostinato._folder import catalogue
 from ostinato._optional import require
 from ostinato.cli.options import check_target, make_task, task_options
+from ostinato.cli.outputs import Outputs
 from ostinato.errors import OstinatoWarning
 from ostinato.runtime.atomic import replace_file
+
+_REPORT = 1 << 20
+"""Room that is held for a report, in bytes; most need less."""
 
 
 class Tasks(click.Group):
@@ -71,18 +76,23 @@ def _command(name: str, task: type[Any]) -> click.Command:
         began = time.monotonic()
         model = make_task(task, given)
         source = [str(path) for path in files]
+        shown = sys.stdout.isatty() and not quiet
         together = _team()
         if together is not None and not together.first:
             warnings.simplefilter("ignore", OstinatoWarning)
-        model.fit(source if len(source) > 1 else source[0], verbose=0 if quiet or not sys.stdout.isatty() else 1)
+        learn = partial(model.fit, source if len(source) > 1 else source[0], verbose=1 if shown else 0)
         if together is not None and not together.first:
+            learn()
             together.wait()
             return
-        model.save(out)
-        model.report(page, command=shlex.join(["ostinato", *sys.argv[1:]]))
-        if not quiet:
-            click.echo(model.summary())
-            click.echo(f"\nmodel   {out}\nreport  {page}\ntime    {time.monotonic() - began:.0f} s")
+        with Outputs(model=out, report=page) as outputs:
+            outputs["report"].hold(_REPORT)
+            learn(room=outputs["model"])
+            outputs.write("model", model.save)
+            outputs.write("report", partial(model.report, command=shlex.join(["ostinato", *sys.argv[1:]])))
+            if not quiet:
+                click.echo(model.summary())
+                click.echo(f"\n{outputs}\ntime    {time.monotonic() - began:.0f} s")
         if together is not None:
             together.wait()
 

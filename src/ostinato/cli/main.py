@@ -16,7 +16,7 @@ import click
 from ostinato.errors import CheckpointDamaged, Interrupted, OstinatoError, Terminated
 from ostinato.version import __version__
 
-_OWN = {"main", "options"}
+_OWN = {"main", "options", "outputs"}
 _PYTHON = re.compile(r"""\b(?!freq=)([a-z]\w*)=("[^"]*"|'[^']*'|\([^()]*\)|-?[\w.]+)""")
 
 

@@ -17,6 +17,9 @@ from ostinato.runtime.small_weights import rounded
 
 Model = Network | Forecaster | Generator
 
+_BEFORE = "the model that was read"
+"""What outputs are compared with: its weights may have been stored in fewer bits already."""
+
 
 class Smaller(NamedTuple):
     """What was written.
@@ -61,7 +64,7 @@ def _cost(
 ) -> str:
     if isinstance(exact, Forecaster) and isinstance(rough, Forecaster):
         x = seen(exact, None if data is None else os.fspath(data))
-        return str(compare(exact.answer(x), rough.answer(x)))
+        return compare(exact.answer(x), rough.answer(x)).beside(_BEFORE)
     if data is None:
         raise ArgumentError(
             "data must be given, so that the cost can be measured on it",
@@ -77,7 +80,7 @@ def _cost(
     assert isinstance(exact, Network), "a model is one of three kinds"
     assert isinstance(rough, Network), "both are of one kind"
     x = _inputs(Path(data))
-    return str(compare(exact.predict(x), rough.predict(x)))
+    return compare(exact.predict(x), rough.predict(x)).beside(_BEFORE)
 
 
 def _inputs(path: Path) -> np.ndarray:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from ostinato.data.foreign import refuse_foreign
 from ostinato.data.times import Place
 from ostinato.errors import ArgumentError, DataError
 
@@ -21,6 +22,15 @@ numbers as text pack 3 to 20 times; what packs a thousand times is made to."""
 _PIECE = 1 << 20
 
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?|\d{4}-\d\d(-\d\d.*)?|")
+
+
+_FIXES = {
+    "gzip": "Let its name end in .gz, or unpack it.",
+    "Parquet": "Let its name end in .parquet.",
+    "model": "Give the table that it shall learn from or forecast.",
+    "": "Give CSV or Parquet: unpack archives, and save spreadsheets as CSV UTF-8.",
+}
+"""What to do with a file that is no text."""
 
 
 class TextTable(NamedTuple):
@@ -38,7 +48,8 @@ def read_csv(path: Path, *, delimiter: str | None = None) -> TextTable:
         delimiter: One character; None takes the only one of comma, semicolon, tab and bar that the header line has.
 
     Raises:
-        DataError: `file`, `encoding`, `unpacked`, `nul`, `empty`, `delimiter`, `header`, `column`, `ragged` or `csv`.
+        DataError: `file`, `format`, `encoding`, `unpacked`, `nul`, `empty`, `delimiter`, `header`, `column`,
+            `ragged` or `csv`.
     """
     if delimiter is not None and len(delimiter) != 1:
         raise ArgumentError("delimiter must be one character", got=repr(delimiter), fix='Pass for example ";".')
@@ -156,7 +167,8 @@ def _nearby(path: Path) -> str:
 
 
 def decode(data: bytes, *, name: str) -> str:
-    """UTF-8 bytes as text without the byte order mark; names the byte and the line of what is not UTF-8."""
+    """UTF-8 bytes as text without the byte order mark; names the byte and the line of what is not UTF-8, or the format
+    that it is instead."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(
             "the file must be UTF-8 text", got="UTF-16", fix='Save it as "CSV UTF-8".', where=name, code="encoding"
@@ -164,6 +176,7 @@ def decode(data: bytes, *, name: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        refuse_foreign(data, rule="the file must be UTF-8 text", where=name, fixes=_FIXES)
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
             "the file must be UTF-8 text",
@@ -173,6 +186,7 @@ def decode(data: bytes, *, name: str) -> str:
             code="encoding",
         ) from None
     if "\0" in text:
+        refuse_foreign(data, rule="the file must be UTF-8 text", where=name, fixes=_FIXES)
         at = text.index("\0")
         line = text.count("\n", 0, at) + 1
         raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ class Stack(nn.Module):
         self.noise = Noise(seed)
         self.built_shape: Shape | None = None
         self.stop_training = False
+        self.optimizer: Any = None
         self.precision = "float32"
 
     def build(self, shape: Shape) -> None:

@@ -43,13 +43,16 @@ bundle              (saving) manifest, parts and weights belong together
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ostinato.maps.base import Part
+from ostinato.maps.base import Part, Shape
+from ostinato.runtime.layout import MAX_HEADER
+from ostinato.runtime.machine import expected
 from ostinato.runtime.manifest import Manifest
 from ostinato.runtime.reader import read
 from ostinato.runtime.writer import write
@@ -95,6 +98,19 @@ def save(
     write(
         path, bundle.manifest, bundle.parts, bundle.weights, bundle.extra, allow_nonfinite=allow_nonfinite, store=store
     )
+
+
+def most_bytes(parts: Sequence[Part], shape: Shape, *, members: int = 1, extra: int = 0) -> int:
+    """The most bytes that a model file of float32 weights will have, before there are weights.
+
+    Args:
+        parts: The layers.
+        shape: Shape of one sample.
+        members: Networks of these layers.
+        extra: Bytes of the task's tensors.
+    """
+    numbers = sum(math.prod(weight.shape) for needed in expected(parts, shape) for weight in needed.values())
+    return 8 + MAX_HEADER + 4 * members * numbers + extra
 
 
 def load(

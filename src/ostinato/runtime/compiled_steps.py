@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.errors import StreamBusy
 from ostinato.maps.activation import Activation
 from ostinato.maps.activity_penalty import ActivityPenalty
 from ostinato.maps.base import Array, Part, Shape, Weights
@@ -24,8 +23,11 @@ from ostinato.runtime import compiled_maps, composed, native
 from ostinato.runtime.compiled_maps import Affine, RowMap
 from ostinato.runtime.one_step import OneStep
 from ostinato.runtime.reading import POLICIES
+from ostinato.runtime.turns import busy
 from ostinato.scans.recurrent import Recurrent
 
+_REFUSED = 1
+"""What the step machine answers to numbers that it does not take; its other refusal is that it is busy."""
 _IDENTITY = (Dropout, ActivityPenalty)
 """Layers that do nothing outside training."""
 
@@ -166,34 +168,36 @@ class CompiledSteps:
         """As `PlainSteps.step`."""
         answer = self._machine.step(native.address(rows), len(rows), native.address(x), native.address(out))
         if answer:
-            raise self._error(answer, x, np.array([self._machine.steps(row) for row in rows.tolist()]), who)
+            raise self._error(answer, x, [self._machine.steps(row) for row in rows.tolist()], who)
         return out
 
     def run(self, row: int, x: NDArray[Any], *, out: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `PlainSteps.run`."""
         answer = self._machine.run(row, len(x), native.address(x), native.address(out))
         if answer:
-            raise self._error(answer, x, self._machine.steps(row) + np.arange(len(x)))
+            first = self._machine.steps(row)
+            raise self._error(answer, x, range(first, first + len(x)))
         return out
 
-    def _error(self, answer: int, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()) -> Exception:
-        refused = self._network.reading.refusal(x, steps, who) if answer == 1 else None
-        return refused or StreamBusy(
-            "a stream must be used by one thread at a time", got="a call during another one",
-            fix="Give each thread a stream of its own.",
-        )  # fmt: skip
+    def _error(self, answer: int, x: NDArray[Any], steps: Sequence[int], who: Sequence[object] = ()) -> Exception:
+        refused = self._network.reading.refusal(x, np.array(steps), who) if answer == _REFUSED else None
+        return refused or busy()
 
     def reset(self, row: int) -> None:
         """As `PlainSteps.reset`."""
-        self._machine.reset(row)
+        if self._machine.reset(row):
+            raise busy()
 
     def read(self, row: int) -> tuple[int, list[NDArray[np.float32]]]:
         """As `PlainSteps.read`."""
         flat = np.empty(sum(self._sizes), np.float32)
-        self._machine.read(row, native.address(flat))
-        return self._machine.steps(row), np.split(flat, np.cumsum(self._sizes)[:-1])
+        steps = self._machine.read(row, native.address(flat))
+        if steps < 0:
+            raise busy()
+        return steps, np.split(flat, np.cumsum(self._sizes)[:-1])
 
     def write(self, row: int, steps: int, arrays: Sequence[NDArray[np.float32]]) -> None:
         """As `PlainSteps.write`."""
         flat = np.concatenate(arrays).astype(np.float32)
-        self._machine.write(row, steps, native.address(flat))
+        if self._machine.write(row, steps, native.address(flat)):
+            raise busy()

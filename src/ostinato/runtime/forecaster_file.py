@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,8 +12,10 @@ from msgspec import Meta
 from ostinato.data import Cleaning, Columns, Freq
 from ostinato.data.framing import Framing
 from ostinato.errors import ModelFileError, OstinatoError
+from ostinato.maps.base import Part
 from ostinato.maps.dense import Dense
 from ostinato.runtime.bundle import Bundle
+from ostinato.runtime.bundle import most_bytes as bundle_bytes
 from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, check_future, check_names
 from ostinato.runtime.histories import Known, Reading
 from ostinato.runtime.machine import stacked, unstacked
@@ -110,6 +113,13 @@ def to_bundle(forecaster: Forecaster, *, given: dict[str, Any], version: str) ->
         "ids": np.frombuffer(msgspec.json.encode(list(known.ids)), np.uint8),
     }
     return Bundle(manifest, forecaster.parts, stacked(forecaster.members), extra)
+
+
+def most_bytes(parts: Sequence[Part], framing: Framing, ids: Sequence[str], *, members: int, levels: int) -> int:
+    """The most bytes that the file of a forecaster of these series will have."""
+    numbers = len(ids) * (framing.reach + 2) + levels
+    extra = 8 * numbers + len(msgspec.json.encode(list(ids)))
+    return bundle_bytes(parts, (framing.length, 1), members=members, extra=extra)
 
 
 def plain(value: Any) -> Any:

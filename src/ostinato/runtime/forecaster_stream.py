@@ -17,6 +17,7 @@ from ostinato.runtime.clock import Clock
 from ostinato.runtime.histories import Known, Reading
 from ostinato.runtime.reading import check_policy
 from ostinato.runtime.snapshot import Fact, pack, unpack
+from ostinato.runtime.turns import Turns
 
 _KIND = "forecast"
 _LARGEST = float(np.finfo(np.float32).max)
@@ -94,7 +95,7 @@ class ForecasterStream:
     What it keeps does not grow: the last values within the model's reach, and for a new series the running mean square
     of the anchor's errors, from which its unit comes; that of a series of training is fixed. Each value costs the
     same. Any way of cutting a series into calls gives the same bits. A call that raises has changed nothing. A stream
-    is used by one thread at a time. Made by `Forecaster.stream`.
+    is used by one thread at a time: a second one gets `StreamBusy`. Made by `Forecaster.stream`.
 
     Args:
         model: The forecaster.
@@ -114,6 +115,7 @@ class ForecasterStream:
         self, model: Forecasting, blob: bytes | None = None, *, series: str | None = None, nonfinite: str = "raise"
     ) -> None:
         self._model, self._nonfinite, self.series = model, check_policy(nonfinite), series
+        self._turns = Turns()
         if blob is None:
             self._state = self._start()
             return
@@ -139,13 +141,14 @@ class ForecasterStream:
             DataError: `nan` or `nonfinite`, by the policy; `domain`, it is not positive though the model works on
                 logarithms; `overflow`, a forecast is too large for a number; and those of `Clock.next`.
         """
-        before = self._state
-        try:
-            self.feed([value], None if time is None else [time])
-            return self.forecast()
-        except BaseException:
-            self._state = before
-            raise
+        with self._turns:
+            before = self._state
+            try:
+                self.feed([value], None if time is None else [time])
+                return self.forecast()
+            except BaseException:
+                self._state = before
+                raise
 
     def run(self, values: Values, times: Sequence[Any] | NDArray[Any] | None = None) -> list[Ahead | None]:
         """The forecasts after each of several values `[time]`, to the bit as step by step; see `feed` to skip them.
@@ -153,12 +156,14 @@ class ForecasterStream:
         Raises:
             ShapeError, DataError: As for `feed` and `step`, of any of the values; none was taken.
         """
-        before, given = self._state, _checked(values, times)
-        try:
-            return [self.step(value, time) for value, time in given]
-        except BaseException:
-            self._state = before
-            raise
+        given = _checked(values, times)
+        with self._turns:
+            before = self._state
+            try:
+                return [self.step(value, time) for value, time in given]
+            except BaseException:
+                self._state = before
+                raise
 
     def feed(self, values: Values, times: Sequence[Any] | NDArray[Any] | None = None) -> None:
         """Take several values `[time]` without forecasting: a history from which to go on.
@@ -171,10 +176,12 @@ class ForecasterStream:
             ShapeError: There are not as many times as values, or more than one axis.
             DataError: As for `step`, of any of the values; none was taken.
         """
-        state = self._state
-        for value, time in _checked(values, times):
-            state = self._taken(state, value, time)
-        self._state = state
+        given = _checked(values, times)
+        with self._turns:
+            state = self._state
+            for value, time in given:
+                state = self._taken(state, value, time)
+            self._state = state
 
     def forecast(self) -> Ahead | None:
         """The forecast from where it stands; None while the history is shorter than the model's reach.
@@ -195,7 +202,8 @@ class ForecasterStream:
 
     def reset(self) -> None:
         """Start anew; a series of training goes on from its end again."""
-        self._state = self._start()
+        with self._turns:
+            self._state = self._start()
 
     def fork(self) -> ForecasterStream:
         """A second stream that goes on from here by itself."""

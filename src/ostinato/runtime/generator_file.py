@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,9 +10,11 @@ import numpy as np
 from msgspec import Meta
 
 from ostinato.data.vocabularies import VOCABULARIES
-from ostinato.data.vocabularies.base import restore
+from ostinato.data.vocabularies.base import Vocabulary, restore
 from ostinato.errors import ModelFileError, OstinatoError
+from ostinato.maps.base import Part
 from ostinato.runtime.bundle import Bundle
+from ostinato.runtime.bundle import most_bytes as bundle_bytes
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.manifest import FORMAT, LARGEST, Manifest, to_spec
 from ostinato.runtime.one_step import why_not
@@ -58,6 +61,11 @@ def to_bundle(generator: Generator, *, version: str) -> Bundle:
     )
     extra = {_TENSORS + name: array for name, array in stored.tensors.items()}
     return Bundle(manifest, generator.parts, [dict(w) for w in generator.weights], extra)
+
+
+def most_bytes(parts: Sequence[Part], vocabulary: Vocabulary) -> int:
+    """The most bytes that the file of a generator will have."""
+    return bundle_bytes(parts, (None,), extra=sum(array.nbytes for array in vocabulary.store().tensors.values()))
 
 
 def from_bundle(bundle: Bundle) -> Generator:

@@ -21,6 +21,7 @@ from ostinato.runtime.decode import Sampler, Sampling, log_softmax
 from ostinato.runtime.snapshot import pack, unpack
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
+from ostinato.runtime.turns import Turns
 from ostinato.runtime.writing import Prime, banned, check_length, drawn, encoded, shown, text_vocabulary
 
 _KIND = "generate"
@@ -48,7 +49,7 @@ class GeneratorStream:
     A symbol is read as soon as nothing that follows can change it: with words and sub-words the last word of a piece
     waits for the next piece, or for `finish`. `next`, `log_probabilities` and `sample` take it as it stands. Any way of
     cutting a text gives the same symbols at the same price. A call that raises has changed nothing. A stream is used by
-    one thread at a time. Made by `Generator.stream`.
+    one thread at a time: a second one gets `StreamBusy`. Made by `Generator.stream`.
 
     Args:
         stepping: Of the network, from symbols to scores.
@@ -65,7 +66,7 @@ class GeneratorStream:
         self, stepping: Stepping, vocabulary: Vocabulary, first: int, model: str, blob: bytes | None = None
     ) -> None:
         self._stepping, self._vocabulary, self._first, self._model = stepping, vocabulary, first, model
-        self._stream = Stream(stepping)
+        self._turns, self._stream = Turns(), Stream(stepping)
         self._scores: NDArray[np.float32] = np.empty(0, np.float32)
         self._seen = np.zeros(vocabulary.size, bool)
         self._rest, self._cut = "", b""
@@ -90,13 +91,14 @@ class GeneratorStream:
             DataError: `unknown_symbol`, the training text did not have a symbol of it; `encoding`, bytes are not
                 UTF-8; those of the vocabulary.
         """
-        if isinstance(self._vocabulary, TextVocabulary) and isinstance(piece, (str, bytes)):
-            ids, rest, cut = self._settled(self._vocabulary, piece)
-        else:
-            ids, rest, cut = np.concatenate([self._waiting(), self._ids(piece)]), "", b""
-        nats = self._read(ids)
-        self._rest, self._cut = rest, cut
-        return nats
+        with self._turns:
+            if isinstance(self._vocabulary, TextVocabulary) and isinstance(piece, (str, bytes)):
+                ids, rest, cut = self._settled(self._vocabulary, piece)
+            else:
+                ids, rest, cut = np.concatenate([self._waiting(), self._ids(piece)]), "", b""
+            nats = self._read(ids)
+            self._rest, self._cut = rest, cut
+            return nats
 
     def finish(self) -> NDArray[np.float64]:
         """The text or item ends here: the surprise `[n]` of what waited, and of the end if items have one; starts anew.
@@ -105,9 +107,10 @@ class GeneratorStream:
             DataError: `encoding`, the text stops inside a character.
         """
         end = self._vocabulary.end_id
-        nats = self._read(np.append(self._waiting(), [] if end is None else [end]).astype(np.int32))
-        self.reset()
-        return nats
+        with self._turns:
+            nats = self._read(np.append(self._waiting(), [] if end is None else [end]).astype(np.int32))
+            self.reset()
+            return nats
 
     def log_probabilities(self) -> NDArray[np.float64]:
         """Natural logarithms `[symbols]` of the probabilities of the next symbol.
@@ -115,7 +118,9 @@ class GeneratorStream:
         Raises:
             DataError: `encoding`, the text stops inside a character.
         """
-        return log_softmax(self._ahead()._scores)
+        with self._turns:
+            scores = self._ahead()._scores
+        return log_softmax(scores)
 
     def next(self, n: int = 5) -> list[Candidate]:
         """The `n` most probable next symbols, the best first; symbols that stand for nothing are left out.
@@ -139,13 +144,14 @@ class GeneratorStream:
             DataError: `encoding`, the text stops inside a character.
         """
         check_length(length)
-        ahead, vocabulary = self._ahead(), self._vocabulary
+        vocabulary = self._vocabulary
         sampler = Sampler(sampling or Sampling(), vocabulary.size, banned=banned(vocabulary))
-        sampler.saw(np.flatnonzero(ahead._seen))
-        stream, out = ahead._stream.fork(), np.empty_like(ahead._scores)
-        return drawn(
-            lambda symbol: stream.step(symbol, out), ahead._scores, sampler, length=length, end=vocabulary.end_id
-        )
+        with self._turns:
+            ahead = self._ahead()
+            sampler.saw(np.flatnonzero(ahead._seen))
+            stream, scores = ahead._stream.fork(), ahead._scores
+        out = np.empty_like(scores)
+        return drawn(lambda symbol: stream.step(symbol, out), scores, sampler, length=length, end=vocabulary.end_id)
 
     def pieces(self, *, length: int = 500, sampling: Sampling | None = None) -> Iterator[str]:
         """Text that could follow, in pieces of whole characters; as `sample`."""
@@ -154,25 +160,28 @@ class GeneratorStream:
 
     def reset(self) -> None:
         """A text begins."""
-        self._stream.reset()
-        self._scores = self._stream.step(self._first)
-        self._seen = np.zeros_like(self._seen)
-        self._rest, self._cut = "", b""
+        with self._turns:
+            self._stream.reset()
+            self._scores = self._stream.step(self._first)
+            self._seen = np.zeros_like(self._seen)
+            self._rest, self._cut = "", b""
 
     def fork(self) -> GeneratorStream:
         """A second stream that goes on from here by itself."""
-        twin = copy.copy(self)
-        twin._stream, twin._seen = self._stream.fork(), self._seen.copy()
-        return twin
+        with self._turns:
+            twin = copy.copy(self)
+            twin._turns, twin._stream, twin._seen = Turns(), self._stream.fork(), self._seen.copy()
+            return twin
 
     def snapshot(self) -> bytes:
         """All that `Generator.stream` needs to go on from here."""
-        arrays: list[NDArray[Any]] = [
-            self._scores,
-            np.flatnonzero(self._seen).astype(np.int64),
-            np.frombuffer(self._rest.encode() + self._cut, np.uint8),
-            np.frombuffer(self._stream.snapshot(), np.uint8),
-        ]
+        with self._turns:
+            arrays: list[NDArray[Any]] = [
+                self._scores,
+                np.flatnonzero(self._seen).astype(np.int64),
+                np.frombuffer(self._rest.encode() + self._cut, np.uint8),
+                np.frombuffer(self._stream.snapshot(), np.uint8),
+            ]
         return pack(self._model, _KIND, {}, arrays)
 
     def _restore(self, blob: bytes) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ostinato.maps.base import State
 from ostinato.runtime.one_step import OneStep
+from ostinato.runtime.turns import Turns
 
 
 class PlainSteps:
@@ -25,6 +26,7 @@ class PlainSteps:
         self.network, self.nonfinite = network, nonfinite
         self.arrays = [np.repeat(start[None], capacity, axis=0) for start in network.starts]
         self.counts = np.zeros(capacity, np.int64)
+        self._turns = Turns()
 
     def quick(self, x: object, out: object) -> NDArray[np.float32] | None:
         """None: there is no quick way, see `CompiledSteps.quick`."""
@@ -45,13 +47,12 @@ class PlainSteps:
 
         Raises:
             DataError: `nonfinite`, by the policy; no row has moved.
+            StreamBusy: Another thread is at work.
         """
-        if self.nonfinite == "raise":
-            error = self.network.reading.refusal(x, self.counts[rows], who)
-            if error is not None:
-                raise error
-        for i, row in enumerate(rows.tolist()):
-            self._one(row, x[i], out[i])
+        with self._turns:
+            self._check(x, self.counts[rows], who)
+            for i, row in enumerate(rows.tolist()):
+                self._one(row, x[i], out[i])
         return out
 
     def run(self, row: int, x: NDArray[Any], *, out: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,13 +61,16 @@ class PlainSteps:
         Raises:
             DataError: `nonfinite`, by the policy; the row has not moved.
         """
-        if self.nonfinite == "raise":
-            error = self.network.reading.refusal(x, self.counts[row] + np.arange(len(x)))
-            if error is not None:
-                raise error
-        for given, y in zip(x, out, strict=True):
-            self._one(row, given, y)
+        with self._turns:
+            self._check(x, self.counts[row] + np.arange(len(x)))
+            for given, y in zip(x, out, strict=True):
+                self._one(row, given, y)
         return out
+
+    def _check(self, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()) -> None:
+        error = self.network.reading.refusal(x, steps, who) if self.nonfinite == "raise" else None
+        if error is not None:
+            raise error
 
     def _one(self, row: int, x: NDArray[Any], y: NDArray[np.float32]) -> None:
         network = self.network
@@ -89,10 +93,12 @@ class PlainSteps:
 
     def read(self, row: int) -> tuple[int, list[NDArray[np.float32]]]:
         """How many steps a row has made, and copies of its arrays, in the order of `OneStep.starts`."""
-        return int(self.counts[row]), [array[row].copy() for array in self.arrays]
+        with self._turns:
+            return int(self.counts[row]), [array[row].copy() for array in self.arrays]
 
     def write(self, row: int, steps: int, arrays: Any) -> None:
         """The inverse of `read`."""
-        self.counts[row] = steps
-        for array, value in zip(self.arrays, arrays, strict=True):
-            array[row] = value
+        with self._turns:
+            self.counts[row] = steps
+            for array, value in zip(self.arrays, arrays, strict=True):
+                array[row] = value

@@ -15,9 +15,9 @@ from ostinato.runtime.models import Network
 
 
 class Cost(NamedTuple):
-    """Differences of outputs to those in float32, in standard deviations of the latter.
+    """Differences of outputs to exact ones, in standard deviations of the latter.
 
-    They are infinite if outputs differ though all of float32's are the same number.
+    They are infinite if outputs differ though all exact ones are the same number.
 
     Args:
         largest: The largest one.
@@ -28,8 +28,12 @@ class Cost(NamedTuple):
     root_mean_square: float
 
     def __str__(self) -> str:
+        return self.beside("float32")
+
+    def beside(self, exact: str) -> str:
+        """The cost in words; `exact` says what was compared with."""
         return (
-            f"largest difference to float32 {self.largest:.2g}, root mean square {self.root_mean_square:.2g} "
+            f"largest difference to {exact} {self.largest:.2g}, root mean square {self.root_mean_square:.2g} "
             "(1 = the standard deviation of the network's outputs)"
         )
 

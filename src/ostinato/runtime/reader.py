@@ -12,10 +12,10 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from ostinato.data.foreign import NEEDED, identify
 from ostinato.errors import ArgumentError, ModelFileError, UnsupportedFormat
 from ostinato.maps.base import Part
 from ostinato.runtime.blueprint import LAYERS, TASK, blueprint
-from ostinato.runtime.foreign import NEEDED, identify
 from ostinato.runtime.header import parse_header
 from ostinato.runtime.layout import DTYPES, MAX_HEADER, Entry
 from ostinato.runtime.manifest import Manifest

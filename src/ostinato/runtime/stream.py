@@ -17,7 +17,7 @@ class Stream:
     """One sequence that goes on: each step gives what the network says of the sequence so far.
 
     One step, several steps in one call, and any way of cutting a sequence give the same bits. A stream is used by one
-    thread at a time. Made by `Network.stream`.
+    thread at a time: a second one waits, or gets `StreamBusy`. Made by `Network.stream`.
 
     Args:
         stepping: Of the network.

@@ -60,7 +60,8 @@ def write(
         raise refuse(
             "write", "the model file must be writable", error.strerror or type(error).__name__,
             where=(quote(name, most=200),),
-            fix="Check that the folder exists, may be written to and has room; an older file there is unchanged.",
+            fix="See that the folder exists, may be written to and has room, or save elsewhere: the model is still in "
+            "memory, and an older file there is unchanged.",
         ) from None  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from ostinato.errors import NotFittedError
 from ostinato.runtime.bundle import Bundle, load, save
+from ostinato.runtime.room import Room
 from ostinato.tasks.params import Params
 from ostinato.train.range_test import RangeTest
 
@@ -27,8 +28,14 @@ class Task(Params, ABC):
         """A small made-up data set that `fit` accepts."""
 
     @abstractmethod
-    def fit(self, data: Any, *, verbose: int = 0) -> Self:
-        """Learn from `data`."""
+    def fit(self, data: Any, *, verbose: int = 0, room: Room | None = None) -> Self:
+        """Learn from `data`.
+
+        Args:
+            data: What to learn from.
+            verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            room: Of the file that `save` will write: held before the training, which is not begun if there is none.
+        """
 
     @abstractmethod
     def find_learning_rate(self, data: Any, **limits: Any) -> RangeTest:
@@ -69,7 +76,11 @@ class Task(Params, ABC):
         """The task that `to_bundle` described."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted task as one model file, at once or not at all; see `docs/model-file.md`."""
+        """Write the fitted task as one model file, at once or not at all; see `docs/model-file.md`.
+
+        Raises:
+            ModelFileError: `write`, it cannot be written there; the task is as it was and can be saved elsewhere.
+        """
         save(path, self.to_bundle())
 
     @classmethod

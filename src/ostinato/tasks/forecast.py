@@ -24,6 +24,7 @@ from ostinato.runtime.forecaster import LEAST_LEVEL, Forecaster, check_future, c
 from ostinato.runtime.forecaster_file import from_bundle, plain, to_bundle
 from ostinato.runtime.histories import Reading
 from ostinato.runtime.machine import expected
+from ostinato.runtime.room import Room
 from ostinato.scans.recurrent import Recurrent
 from ostinato.tasks.base import Task
 from ostinato.tasks.checks import NUMBER, check_cells, check_kind, check_whole
@@ -87,12 +88,13 @@ class Forecast(Task):
             "south": 2.0 * wave + rng.normal(0.0, 0.5, 120),
         }
 
-    def fit(self, data: Any, *, verbose: int = 0) -> Self:
+    def fit(self, data: Any, *, verbose: int = 0, room: Room | None = None) -> Self:
         """Learn from series.
 
         Args:
             data: A path, a frame, a dict or an array; see `ostinato.data.read_panel`.
             verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            room: Of the file that `save` will write: held before the training, which is not begun if there is none.
 
         Raises:
             DataError: The data break a rule, or are too short.
@@ -100,10 +102,13 @@ class Forecast(Task):
             NonFiniteLoss: Training diverged.
             CheckpointMismatch: `training.checkpoint` holds a run with other options or data.
             CheckpointDamaged: What it holds is not whole.
+            WriteError: There is no room for the model.
             Interrupted: Ctrl-C, with a checkpoint: the state is saved, and the same call goes on from there.
         """
         ready = self._prepared(data)
         panel, plan, parts = ready.panel, ready.plan, ready.parts
+        if room is not None:
+            room.hold(ready.most_bytes())
         with self.training.run(self._settings() | {"data": panel}) as run:
             fit = replace(ready, verbose=verbose, run=run)
             columns = replace(panel.columns, time_format=self.columns.time_format)

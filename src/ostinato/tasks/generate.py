@@ -19,7 +19,8 @@ from ostinato.report import generate_report, write
 from ostinato.runtime.bundle import Bundle
 from ostinato.runtime.decode import Sampling
 from ostinato.runtime.generator import Continuation, Generator
-from ostinato.runtime.generator_file import from_bundle, to_bundle
+from ostinato.runtime.generator_file import from_bundle, most_bytes, to_bundle
+from ostinato.runtime.room import Room
 from ostinato.runtime.writing import Prime
 from ostinato.tasks.base import Task
 from ostinato.tasks.checks import check_cells, check_choice, check_kind
@@ -89,12 +90,13 @@ class Generate(Task):
         lines = [" ".join(rng.choice(words, 6)) + "." for _ in range(90)]
         return Texts(("\n".join(lines)[:3000],), stream=True)
 
-    def fit(self, data: Any, *, verbose: int = 0) -> Self:
+    def fit(self, data: Any, *, verbose: int = 0, room: Room | None = None) -> Self:
         """Learn from texts or tunes.
 
         Args:
             data: Paths of text or MIDI files, or folders of them; or `ostinato.data.inputs.Texts`, or a list of `Tune`.
             verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            room: Of the file that `save` will write: held before the training, which is not begun if there is none.
 
         Raises:
             DataError: The files break a rule, or are too short.
@@ -102,11 +104,14 @@ class Generate(Task):
             NonFiniteLoss: Training diverged.
             CheckpointMismatch: `training.checkpoint` holds a run with other options or data.
             CheckpointDamaged: What it holds is not whole.
+            WriteError: There is no room for the model.
             Interrupted: Ctrl-C, with a checkpoint: the state is saved, and the same call goes on from there.
         """
         cells = self._check()
         corpus, before = self._read(data)
         size = corpus.vocabulary.size
+        if room is not None:
+            room.hold(most_bytes(self.network.parts(cells, size), corpus.vocabulary))
         settings = self._settings() | {"data": [np.concatenate(corpus.train), np.concatenate(corpus.valid)]}
         with self.training.run(settings) as run:
             fitted = fit_network(

@@ -149,7 +149,7 @@ def train_stack(
     """
     stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
     watched = ExplodingSteps()
-    callbacks: list[Callback] = [stopping, watched]
+    callbacks: list[Callback] = [stopping, watched, *training.slower()]
     together = team()
     if verbose and writes():
         callbacks.append(Progress(verbose, label=label))

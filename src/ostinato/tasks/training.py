@@ -11,13 +11,15 @@ from typing import Any
 from ostinato.errors import ArgumentError
 from ostinato.layers.stack import check_precision
 from ostinato.tasks.checks import check_choice, check_number, check_whole
+from ostinato.train.callbacks import Callback
 from ostinato.train.distributed import team
+from ostinato.train.learning_rate import ReduceLROnPlateau
 from ostinato.train.optimisers import OPTIMIZERS, Optimizer
 from ostinato.train.resume import Checkpoint, describe
 from ostinato.train.schedules import CosineDecay, OneCycle, Schedule, WarmUp
 from ostinato.train.truncated import MEMORY
 
-SCHEDULES = ("constant", "cosine", "one_cycle")
+SCHEDULES = ("constant", "cosine", "one_cycle", "plateau")
 
 MOST_MEMBERS = 1024
 """Most networks that a model file can hold."""
@@ -48,6 +50,7 @@ class Rates:
     schedule: str = "constant"
     average: float = 0.0
     precision: str = "float32"
+    accumulate: int = 1
 
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
@@ -55,6 +58,7 @@ class Rates:
             check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
         check_choice("schedule", self.schedule, SCHEDULES)
         check_precision(self.precision)
+        check_whole("accumulate", self.accumulate, least=1)
         check_number("average", self.average)
         if self.average >= 1.0:
             raise ArgumentError("average must be below 1", got=repr(self.average), fix="Pass, say, 0.999.")
@@ -103,10 +107,12 @@ class Training(LongSequences, Rates, Saving):
             same to the last bit, with every window's intermediate values kept, or computed twice.
         optimizer: "adam", "adamw", "rmsprop", "sgd", "lbfgs" or "hessian_free"; or an object, whose own settings then
             count. The last two look at each step's data several times: pass a `batch_size` of hundreds.
-        schedule: "constant"; "cosine", down to a hundredth over all epochs, after a short warm-up; or "one_cycle"
-            (Smith & Topin 2019). For the latter two set `epochs` to what will be trained, and `patience` as high.
+        schedule: "constant"; "cosine", down to a hundredth over all epochs, after a short warm-up; "one_cycle" (Smith &
+            Topin 2019); or "plateau", to a third whenever the validation loss has not fallen for a third of `patience`.
+            For "cosine" and "one_cycle" set `epochs` to what will be trained, and `patience` as high.
         average: Share of the old average in a running mean of the weights, which is then what is kept (0.999, say); 0
             keeps the weights themselves.
+        accumulate: Batches whose gradients are averaged for one update: the memory of one, the step of all of them.
         precision: "bf16" multiplies matrices in bf16 while it trains, except in compiled kernels; weights stay float32.
         checkpoint: Folder in which the run is saved while it goes; the same call then goes on where it was stopped.
         every: Seconds between two saves.
@@ -140,6 +146,7 @@ class Training(LongSequences, Rates, Saving):
         if not own and not OPTIMIZERS[str(self.optimizer)].closures:
             return
         unheeded = {"weight_decay": self.weight_decay > 0.0, "schedule": self.schedule != "constant"}
+        unheeded |= {"accumulate": self.accumulate > 1}
         unheeded |= {"average": own and self.average > 0.0}
         for name, given in unheeded.items():
             if given:
@@ -159,8 +166,18 @@ class Training(LongSequences, Rates, Saving):
             return kind(**options)  # type: ignore[no-any-return]
         if self.weight_decay:
             options["weight_decay"] = self.weight_decay
+        if self.accumulate > 1:
+            options["gradient_accumulation_steps"] = self.accumulate
         rate = self.rate(self.learning_rate, steps)
         return kind(rate, global_clipnorm=self.clip_norm or None, **options)  # type: ignore[no-any-return]
+
+    def slower(self) -> list[Callback]:
+        """What makes steps smaller as a training goes, beside their schedule."""
+        if self.schedule != "plateau":
+            return []
+        patience = max(1, self.patience // 3)  # so that it acts before the training is stopped for the same reason
+        least = self.learning_rate / 1000.0
+        return [ReduceLROnPlateau(factor=1.0 / 3.0, patience=patience, min_delta=0.0, min_lr=least)]
 
     def run(self, settings: Mapping[str, Any]) -> AbstractContextManager[Checkpoint | None]:
         """The saved run, if there is to be one, as a context.

@@ -11,9 +11,9 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ostinato.data.foreign import NEEDED, identify
 from ostinato.errors import CheckpointDamaged, CheckpointWriteError, UnsupportedFormat
 from ostinato.runtime.atomic import replace_file
-from ostinato.runtime.foreign import NEEDED, identify
 from ostinato.train.packing import pack, unpack
 
 NAMES = ("ostinato-a.safetensors", "ostinato-b.safetensors")

@@ -85,7 +85,7 @@ def train(
         epochs: Numbers of the epochs.
         valid: Data that is only measured, after each epoch.
         valid_every: Measure it after every so many epochs only.
-        callbacks: See `Callback`; `stack.stop_training` ends training after an epoch.
+        callbacks: See `Callback`; `stack.stop_training` ends training after an epoch, `stack.optimizer` has its rate.
         history: Filled as training goes, so that it survives an error; a new one by default.
         sweep: How the gradient of a step is found; at once by default.
         part: Where the training is saved while it goes, and from where it goes on if it was stopped.
@@ -126,7 +126,7 @@ def train(
     params = {"epochs": epochs.stop, "steps": feed.steps(epochs.start), "verbose": 0}
     hooks = Callbacks(callbacks, stack, params)
     most = feed.most()
-    stack.stop_training = False
+    stack.stop_training, stack.optimizer = False, optimizer
     good = flat.copy()
     scene = Scene(stack, flat, good, optimizer, hooks.all, history)
     if part is not None and part.done is not None:

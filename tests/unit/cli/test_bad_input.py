@@ -1,5 +1,6 @@
 """A catalogue of what goes wrong: always exit code 2, one line on standard error that helps, and nothing written."""
 
+import gzip
 import os
 import re
 import shutil
@@ -61,7 +62,9 @@ def tables(rows):
         "random.csv": (bytes(range(256)) * 20, "encoding", "byte 128"),
         "nul.csv": (text(HEAD, *rows[:5], "2020-01-06,\0"), "nul", "line 7"),
         "quote.csv": (text(HEAD, *rows[:5], '2020-01-06,"3'), "csv", "line 7"),
-        "zip.csv": (b"PK\x03\x04" + bytes(200), "nul", ""),
+        "zip.csv": (b"PK\x03\x04" + bytes(200), "format", "zip archive"),
+        "gzip.csv": (gzip.compress(text(HEAD, *rows)), "format", ".gz"),
+        "parquet.csv": (b"PAR1\x15\xff" + bytes(40), "format", ".parquet"),
         "damaged.csv.gz": (b"\x1f\x8b\x08\x00" + b"x" * 40, "file", "gzip"),
         "plain.csv.gz": (text(HEAD, *rows), "file", "gzip"),
         "text.parquet": (text(HEAD, *rows), "file", "Parquet"),

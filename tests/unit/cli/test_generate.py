@@ -181,7 +181,7 @@ FILES = {
     "one.txt": (b"a", "short", ""),
     "few.txt": (b"ab", "short", "--batch-size 1"),
     "bad.mid": (b"MThd" + bytes(9), "midi", "bad.mid"),
-    "model": (b"\x80\x04\x95" * 90, "encoding", "byte 0 (line 1)"),
+    "model": (b"\x80\x04\x95" * 90, "format", "a pickle"),
 }
 
 

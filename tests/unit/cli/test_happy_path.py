@@ -186,6 +186,24 @@ def test_the_optimiser_is_an_option_and_part_of_the_run(csv, tmp_path):
     assert "newton" in call(*words[:-2], "--optimizer", "newton").err
 
 
+def test_steps_of_several_batches_and_a_plateau_are_options_and_part_of_the_run(csv, tmp_path):
+    words = ("fit", "forecast", csv, *TINY, "--epochs", "9", "--patience", "3", "--batch-size", "8", "-q")
+    found = set()
+    for more in (
+        (),
+        ("--schedule", "plateau", "--learning-rate", "0.3"),
+        ("--learning-rate", "0.3"),
+        ("--accumulate", "3"),
+    ):
+        assert call(*words, *more, "--out", tmp_path / "m").code == 0
+        found.add((tmp_path / "m").read_bytes())
+    assert len(found) == 4
+    saved = (*words, "--out", tmp_path / "m", "--checkpoint", tmp_path / "run", "--schedule", "plateau")
+    assert call(*saved).code == 0
+    other = call(*saved, "--accumulate", "2")
+    assert (other.code, "accumulate was 1, now 2" in other.err) == (2, True)
+
+
 def test_a_learning_rate_is_found_and_nothing_else_is_written(csv, tmp_path):
     words = ("fit", "forecast", csv, *TINY, "--out", tmp_path / "m")
     done = call(*words, "--find-learning-rate", tmp_path / "rate.png")

@@ -34,10 +34,10 @@ OBJECTIVE = Objective(lambda y, batch, mask: ((y - batch.target).square().mean()
 
 
 def fit(*, rate=0.05, **options):
-    training = Training(epochs=6, batch_size=8, patience=6, learning_rate=rate, **options)
+    training = Training(**({"epochs": 6, "batch_size": 8, "patience": 6, "learning_rate": rate} | options))
     stack = Stack([Layer(Recurrent(GRU(4))), Layer(Dense(1))], seed=1)
     stack.build((5, 2))
-    order = Order(1, 8)
+    order = Order(1, training.batch_size)
     to = course(stack, SAMPLES, order, bptt=0, memory="truncate")
     made = train_stack(stack, to, objective=OBJECTIVE, training=training, valid=Batches(SAMPLES, order))
     return made, np.concatenate([w.reshape(-1) for layer in made.weights for w in layer.values()])
@@ -65,8 +65,29 @@ def test_one_cycle_peaks_inside_and_a_constant_is_a_number():
 def test_schedule_and_average_reach_the_training():
     plain, again = fit()[1], fit()[1]
     assert np.array_equal(plain, again)
-    for options in ({"schedule": "cosine"}, {"schedule": "one_cycle"}, {"average": 0.9}):
+    for options in ({"schedule": "cosine"}, {"schedule": "one_cycle"}, {"average": 0.9}, {"accumulate": 2}):
         assert not np.array_equal(plain, fit(**options)[1]), options
+
+
+def test_a_plateau_makes_steps_smaller_before_the_training_is_stopped():
+    made, weights = fit(schedule="plateau", epochs=60, patience=6, rate=0.3)
+    rates, losses = made.history.history["learning_rate"], made.history.history["val_loss"]
+    assert len(set(rates)) > 1
+    best, waited = losses[0], 0
+    for rate, later, loss in zip(rates[1:], rates[2:], losses[1:], strict=False):
+        best, waited = (loss, 0) if loss < best else (best, waited + 1)
+        wanted = rate
+        if waited == 2:
+            wanted, waited = max(rate / 3.0, 0.3 / 1000.0), 0
+        assert later == pytest.approx(wanted)
+    assert np.array_equal(weights, fit(schedule="plateau", epochs=60, patience=6, rate=0.3)[1])
+
+
+def test_batches_that_are_accumulated_make_the_step_of_a_large_one():
+    large = fit(batch_size=24, optimizer="sgd", rate=0.01)[1]
+    small = fit(batch_size=8, accumulate=3, optimizer="sgd", rate=0.01)[1]
+    np.testing.assert_allclose(small, large, rtol=0.0, atol=2e-6)
+    assert not np.array_equal(small, fit(batch_size=8, optimizer="sgd", rate=0.01)[1])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -121,7 +142,7 @@ def test_a_task_finds_a_learning_rate_and_is_left_as_it_was(task):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"weight_decay": 0.1}, {"schedule": "cosine"}, {"average": 0.5}],
+    [{"weight_decay": 0.1}, {"schedule": "cosine"}, {"schedule": "plateau"}, {"accumulate": 2}, {"average": 0.5}],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_options_that_an_optimiser_would_not_heed_are_refused(wrong):
@@ -141,6 +162,8 @@ def test_options_that_an_optimiser_would_not_heed_are_refused(wrong):
         {"schedule": "steps"},
         {"average": 1.0},
         {"average": -0.1},
+        {"accumulate": 0},
+        {"accumulate": 1.5},
     ],
 )
 def test_values_out_of_range_are_refused(wrong):

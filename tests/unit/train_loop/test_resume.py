@@ -81,7 +81,6 @@ class Run:
         self.killer = Killer(at)
         rule = Adam(0.01, global_clipnorm=1.0)
         self.model = tagger(CELLS[cell], rate=0.3)
-        self.model.optimizer = rule
         self.callbacks = [
             self.killer,
             LearningRateScheduler(lambda epoch, lr: lr * 0.9),

@@ -141,7 +141,7 @@ def test_the_step_takes_the_rate_of_its_own_batch():
 
 def test_a_schedule_is_not_overruled():
     model = stack()
-    model.optimizer = rule = SGD(ExponentialDecay(0.1, 5, 0.5))
+    rule = SGD(ExponentialDecay(0.1, 5, 0.5))
     with pytest.raises(ArgumentError, match="schedule"):
         rule.learning_rate = 0.5
     with pytest.raises(ArgumentError, match="schedule"):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ostinato.data.csv_text import read_bytes
+from ostinato.data.foreign import NEEDED, identify
 from ostinato.data.inputs._midi_file import DamagedMidi, MidiTrack, parse
 from ostinato.errors import ArgumentError, DataError, ShapeError
 
@@ -126,7 +127,7 @@ def read_tune(source: str | os.PathLike[str] | bytes, *, steps_per_beat: int = 1
     name = "the given bytes" if isinstance(source, bytes) else str(source)
     data = source if isinstance(source, bytes) else read_bytes(Path(source))
     if not data.startswith(b"MThd"):
-        kind = "an empty file" if not data else f"a file that begins with {data[:4]!r}"
+        kind = identify(data[:NEEDED]) or f"a file that begins with {data[:4]!r}"
         raise _damaged(kind, name, fix='MIDI files begin with "MThd"; check the path.')
     try:
         file = parse(data)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from ostinato.data.csv_text import read_bytes
+from ostinato.data.foreign import refuse_foreign
 from ostinato.data.inputs.files import Paths, list_files
 from ostinato.errors import ArgumentError, DataError
 
@@ -60,7 +62,8 @@ def read_texts(
 
     Raises:
         ArgumentError: `items` or `errors` is another word, or `newlines` is to be kept in lines.
-        DataError: `file` (cannot be read), `encoding` (with byte and line), `empty`, `duplicate` or `type`.
+        DataError: `file` (cannot be read), `format` (a picture, an archive …), `encoding` (with byte and line),
+            `empty`, `duplicate` or `type`.
     """
     if items not in get_args(Items):
         raise ArgumentError('items must be "stream", "lines" or "files"', got=repr(items), fix="Pass one of them.")
@@ -94,13 +97,25 @@ def read_texts(
     return Texts(kept, items == "stream", replaced, skipped)
 
 
+_FIXES = {
+    "gzip": "Let its name end in .gz, or unpack it.",
+    "MIDI": 'Give either texts or tunes; a tune whose name does not end in .mid needs symbols="midi".',
+    "model": "Give the text that it shall learn from; a model goes on with a text in ostinato generate.",
+    "": "Give plain text in UTF-8: unpack archives, and save documents as text.",
+}
+"""What to do with a file that is no text."""
+
+
 def _read(path: Path, *, errors: Literal["strict", "replace"]) -> tuple[str, int]:
     data = read_bytes(path)
+    _refuse_wide(data, what="the file", where=str(path))
+    body = data.removeprefix(_BOM)
+    with suppress(UnicodeDecodeError):
+        return body.decode("utf-8"), 0
+    refuse_foreign(data, rule="the file must be UTF-8 text", where=str(path), fixes=_FIXES)
     if errors == "strict":
         fix = 'Save it as UTF-8 (older programs write Latin-1 or Windows-1252), or pass errors="replace".'
         return decode_strictly(data, what="the file", where=str(path), fix=fix), 0
-    _refuse_wide(data, what="the file", where=str(path))
-    body = data.removeprefix(_BOM)
     text = body.decode("utf-8", errors="replace")
     return text, text.count("\ufffd") - body.count("\ufffd".encode())
 

@@ -18,6 +18,7 @@ from ostinato.losses.quantile import Quantile
 from ostinato.maps.base import Part, Weights
 from ostinato.metrics.conformal import widening
 from ostinato.runtime.forecaster import Forecaster, quantile_grid
+from ostinato.runtime.forecaster_file import most_bytes
 from ostinato.runtime.histories import Known, Reading
 from ostinato.tasks.forecasting.plan import Plan
 from ostinato.tasks.networks import Trained, n_members, new_member, train_member
@@ -63,6 +64,11 @@ class ForecastFit:
         held = self.samples(stop, [range(n - valid, n) for n in stop], unit_stop=[n - valid for n in stop])
         count = n_members(self.training, len(samples))
         return tuple(self._train(samples, held, number=k, label=f"{label} {k + 1}/{count}") for k in range(count))
+
+    def most_bytes(self) -> int:
+        """The most bytes that the file of the final model will have."""
+        count = n_members(self.training, len(self.learned([len(one) for one in self.panel.series])))
+        return most_bytes(self.parts, self.plan.framing, self.panel.ids, members=count, levels=len(self.level))
 
     def learned(self, stop: Sequence[int]) -> WindowSamples:
         """The training windows of each series' steps before `stop`."""
