@@ -149,8 +149,7 @@ struct Stepping {
         const Lent to(y, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE);
         float* const results = to.floats(time, machine.stack().outputs());
         if (!results) return nb::none();
-        const Unlocked unlocked(double(time) * machine.stack().work());
-        return machine.run(0, time, given, results) == machine.done ? y : nb::none();
+        return ran(time, given, results) ? y : nb::none();
     }
 
     // The same for one step of different rows: int64 [n], x contiguous float32 [n, inputs] or int64 [n].
@@ -173,6 +172,11 @@ private:
     bool stepped(const std::int64_t* rows, ostinato::index n, const void* x, float* y) {
         const Unlocked unlocked(double(n) * machine.stack().work());  // ends before anything of Python is touched
         return machine.step(rows, n, x, y) == machine.done;
+    }
+
+    bool ran(ostinato::index time, const void* x, float* y) {
+        const Unlocked unlocked(double(time) * machine.stack().work());
+        return machine.run(0, time, x, y) == machine.done;
     }
 };
 
