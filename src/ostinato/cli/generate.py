@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from ostinato.runtime.native import PRECISIONS
     default=0,
     help="Search for the most probable text, following so many at once.",
 )
+@click.option("--count", "-c", type=int, default=1, help="So many texts, each on a line of its own.  [default: 1]")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Write it to this file; needed for music.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
 @click.option(
@@ -55,8 +57,8 @@ from ostinato.runtime.native import PRECISIONS
     show_default=True,
     help="What recurrent layers multiply in. bf16 reads the result again in float32, and prints the difference.",
 )
-def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None, sha256: str | None, precision: str,
-            **sampling: float) -> None:  # fmt: skip
+def command(*, model: Path, prime: str, length: int, beam: int, count: int, out: Path | None, sha256: str | None,
+            precision: str, **sampling: float) -> None:  # fmt: skip
     """Go on with a text, shown as it is drawn, or with a tune."""
     if out is not None:
         check_target(out, model)
@@ -73,34 +75,56 @@ def command(*, model: Path, prime: str, length: int, beam: int, out: Path | None
     text = isinstance(generator.vocabulary, TextVocabulary)
     if not text and out is None:
         raise ArgumentError("music must be written to a file", got="no file", fix="Pass --out, say --out tune.mid.")
+    _check_count(count, drawn=text and not beam)
     given = _prime(prime, text=text)
     ids = generator.ids(given)[1:]
     unknown = generator.vocabulary.count_unknown(ids)
     if unknown:
         click.echo(f"ostinato: note: the model does not know {unknown} of the prime's {len(ids)} symbols.", err=True)
     if text and not beam and out is None:
-        pieces = generator.pieces(given, length=length, sampling=how)  # which checks them before anything is shown
-        shown = [given]
-        click.echo(given, nl=False)
-        for piece in pieces:
-            click.echo(piece, nl=False)
-            shown.append(piece)
-        click.echo()
-        _say_cost(generator, "".join(shown))
+        for one in _each(how, count):
+            _say_cost(generator, _show(generator, given, length, one))
         return
     if beam:
-        found = generator.beams(given, length=length, width=beam)[0].text
+        found: list[Any] = [generator.beams(given, length=length, width=beam)[0].text]
     else:
-        found = generator.generate(given, length=length, sampling=how)
+        found = [generator.generate(given, length=length, sampling=one) for one in _each(how, count)]
     if out is None:
-        click.echo(found)
+        click.echo(found[0])
     else:
-        data = found if isinstance(found, bytes) else found.encode()
+        data = "\n".join(found).encode() if text else found[0]
         if out.is_file() or not out.exists():
             replace_file(str(out), [data])
         else:  # a pipe or a device
             out.write_bytes(data)
-    _say_cost(generator, found)
+    for written in found:
+        _say_cost(generator, written)
+
+
+def _check_count(count: int, *, drawn: bool) -> None:
+    if count < 1:
+        raise ArgumentError("count must be a whole number of at least 1", got=str(count), fix="Pass, say, 10.")
+    if count > 1 and not drawn:
+        raise ArgumentError(
+            "count must be 1 for music, and for a search, which finds one text", got=str(count), fix="Leave it out."
+        )
+
+
+def _each(how: Sampling, count: int) -> list[Sampling]:
+    """How each of several texts is drawn: with seeds that follow each other, so that any of them can be drawn again."""
+    return [replace(how, seed=None if how.seed is None else how.seed + k) for k in range(count)]
+
+
+def _show(generator: Generator, given: str, length: int, how: Sampling) -> str:
+    """Show a text as it is drawn; returns it."""
+    pieces = generator.pieces(given, length=length, sampling=how)  # which checks them before anything is shown
+    shown = [given]
+    click.echo(given, nl=False)
+    for piece in pieces:
+        click.echo(piece, nl=False)
+        shown.append(piece)
+    click.echo()
+    return "".join(shown)
 
 
 def _prime(told: str, *, text: bool) -> Any:

@@ -55,7 +55,7 @@ def main() -> None:
     try:
         sys.exit(group.main(prog_name="ostinato", standalone_mode=False))
     except click.exceptions.Abort as error:
-        note = str(error.__cause__) if isinstance(error.__cause__, Interrupted) else "interrupted"
+        note = str(error.__cause__) if isinstance(error.__cause__, Interrupted) else f"interrupted{_lost()}"
         click.echo(f"ostinato: {note}", err=True)
         sys.exit(130)
     except Terminated as error:
@@ -65,14 +65,14 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        help_of = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "ostinato"
+        help_of = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else f"ostinato {_verb()}"
+        help_of = help_of.strip()
         click.echo(f"ostinato: [argument] {_line(error.format_message())} See {help_of} --help.", err=True)
         sys.exit(2)
     except OstinatoError as error:
         if debug:
             raise
-        verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-        click.echo(f"ostinato: {_line(str(in_flags(error, verb=verb)))}", err=True)
+        click.echo(f"ostinato: {_line(str(in_flags(error, verb=_verb())))}", err=True)
         sys.exit(3 if isinstance(error, CheckpointDamaged) else 2)
     except OSError as error:
         if debug:
@@ -80,6 +80,18 @@ def main() -> None:
         place = f" at {error.filename}" if error.filename else ""
         click.echo(f"ostinato: [file] the operating system refused: {error.strerror or error}{place}.", err=True)
         sys.exit(2)
+
+
+def _verb() -> str:
+    """The command that was asked for."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+
+
+def _lost() -> str:
+    """What Ctrl-C cost, and how it need not."""
+    if _verb() != "fit" or any(word.startswith("--checkpoint") for word in sys.argv):
+        return ""
+    return "; no model was kept: a run with --checkpoint FOLDER can be stopped, and goes on from there"
 
 
 def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:

@@ -253,6 +253,25 @@ def test_words_that_are_no_command(words):
     refused(call(*words))
 
 
+@pytest.mark.parametrize("words", [("generate", "m", "--prime"), ("predict", "m", "--out")])
+def test_an_option_without_its_value_points_to_the_help_of_its_command(words):
+    refused(call(*words), word=f"See ostinato {words[0]} --help.")
+
+
+def test_ctrl_c_says_what_would_have_kept_the_run(csv, tmp_path, monkeypatch):
+    from ostinato import Forecast
+
+    def stopped(self, *_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Forecast, "fit", stopped)
+    for more, said in (((), True), (("--checkpoint", tmp_path / "run"), False)):
+        done = call("fit", "forecast", csv, "--out", tmp_path / "m", *more)
+        assert done.code == 130
+        assert ("with --checkpoint FOLDER" in done.err) == said
+    assert not list(tmp_path.iterdir())
+
+
 def test_debug_shows_the_trace(place):
     done = call("fit", "forecast", place / "gap.csv", *TINY, "--debug")
     assert done.fault

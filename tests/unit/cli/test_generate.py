@@ -63,6 +63,20 @@ def test_text_is_shown_as_python_writes_it(name, place):
     assert searched.out == load(path).beams("the ", length=5, width=3)[0].text + "\n"
 
 
+@pytest.mark.parametrize("name", ["characters", "names"])
+def test_several_texts_are_drawn_with_seeds_that_follow_each_other(name, place, tmp_path):
+    path, out = place / f"{name}.model", tmp_path / "out.txt"
+    wanted = [written(path, length=9, seed=seed) for seed in (7, 8, 9)]
+    words = ("generate", path, "-n", "9", "--seed", "7", "--count", "3")
+    assert call(*words).out == "".join(text + "\n" for text in wanted)
+    assert call(*words, "--out", out).code == 0
+    assert out.read_text() == "\n".join(wanted)
+    assert len(call(*words[:4], "-c", "9", "-t", "2").out.splitlines()) >= 9
+    refused(call(*words, "--beam", "2"), word="count must be 1")
+    refused(call(*words[:-1], "0"), word="at least 1")
+    refused(call("generate", place / "midi.model", "-c", "2", "-o", tmp_path / "a.mid"), word="count must be 1")
+
+
 def test_words_that_a_model_does_not_know_are_counted(place, tmp_path):
     path, text = place / "words.model", tmp_path / "text.txt"
     known = load(path).vocabulary.decode([1])
