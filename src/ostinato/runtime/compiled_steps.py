@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,9 @@ class CompiledSteps:
         self._machine = native.module().Machine(
             stack.native, capacity, POLICIES.index(nonfinite), threads, np.empty, width, np.dtype(np.float32)
         )
-        self._sizes = [len(start) for start in network.starts]
+        ends = np.cumsum([0, *(len(start) for start in network.starts)]).tolist()
+        self._parts = [slice(*both) for both in pairwise(ends)]
+        self._size: int = ends[-1]
         self.quick = self._machine.quick
         """One step of row 0 from a contiguous float32 array or an int, into a new array or the one given second; None
         if something does not fit, and then nothing has happened."""
@@ -190,11 +193,11 @@ class CompiledSteps:
 
     def read(self, row: int) -> tuple[int, list[NDArray[np.float32]]]:
         """As `PlainSteps.read`."""
-        flat = np.empty(sum(self._sizes), np.float32)
+        flat = np.empty(self._size, np.float32)
         steps = self._machine.read(row, native.address(flat))
         if steps < 0:
             raise busy()
-        return steps, np.split(flat, np.cumsum(self._sizes)[:-1])
+        return steps, [flat[part] for part in self._parts]
 
     def write(self, row: int, steps: int, arrays: Sequence[NDArray[np.float32]]) -> None:
         """As `PlainSteps.write`."""
