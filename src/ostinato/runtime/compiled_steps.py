@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -204,3 +204,19 @@ class CompiledSteps:
         flat = np.concatenate(arrays).astype(np.float32)
         if self._machine.write(row, steps, native.address(flat)):
             raise busy()
+
+    def kept(self, rows: NDArray[np.int64]) -> Callable[[], None]:
+        """As `PlainSteps.kept`."""
+        machine, places = self._machine, rows.tolist()
+        flat = np.empty((len(places), self._size), np.float32)
+        begin, size = native.address(flat), flat.strides[0]
+        counts = [machine.read(row, begin + i * size) for i, row in enumerate(places)]
+        if min(counts, default=0) < 0:
+            raise busy()
+
+        def put_back() -> None:
+            for numbers, row, count in zip(flat, places, counts, strict=True):
+                if machine.write(row, count, native.address(numbers)):
+                    raise busy()
+
+        return put_back

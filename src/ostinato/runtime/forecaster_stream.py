@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -301,25 +302,28 @@ def step_together(
     model = streams[0]._model
     framing = model.framing
     given, moments = _checked(values, times)
-    now = np.frombuffer(b"".join([stream._state for stream in streams]), record(framing))
-    after = np.empty_like(now)
-    plain = _plain(model, given)
-    ticks = _ticks(model.clock, now, moments)
-    if ticks is None:
-        plain[:] = False
-    else:
-        plain &= ticks.plain
-        rows = np.flatnonzero(plain)
-        after[rows] = moved(framing, now[rows], given[rows, None])[:, 0]
-        after["last"], after["timed"], after["aware"] = ticks.last, ticks.timed, ticks.aware
-    for i in np.flatnonzero(~plain).tolist():
-        one = slice(i, i + 1)
-        for states, _ in streams[i]._taken(given[one], None if moments is None else moments[one]):
-            after[one] = states[-1:]
-    found = forecasts(model, after)
-    whole, size = after.tobytes(), after.itemsize
-    for i, stream in enumerate(streams):
-        stream._state = whole[i * size : (i + 1) * size]
+    with ExitStack() as turns:
+        for stream in streams:
+            turns.enter_context(stream._turns)
+        now = np.frombuffer(b"".join([stream._state for stream in streams]), record(framing))
+        after = np.empty_like(now)
+        plain = _plain(model, given)
+        ticks = _ticks(model.clock, now, moments)
+        if ticks is None:
+            plain[:] = False
+        else:
+            plain &= ticks.plain
+            rows = np.flatnonzero(plain)
+            after[rows] = moved(framing, now[rows], given[rows, None])[:, 0]
+            after["last"], after["timed"], after["aware"] = ticks.last, ticks.timed, ticks.aware
+        for i in np.flatnonzero(~plain).tolist():
+            one = slice(i, i + 1)
+            for states, _ in streams[i]._taken(given[one], None if moments is None else moments[one]):
+                after[one] = states[-1:]
+        found = forecasts(model, after)
+        whole, size = after.tobytes(), after.itemsize
+        for i, stream in enumerate(streams):
+            stream._state = whole[i * size : (i + 1) * size]
     return found
 
 

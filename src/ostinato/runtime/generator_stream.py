@@ -299,15 +299,18 @@ def feed_together(
     Raises:
         DataError: As for `feed` and `finish`, of any of them; none has moved.
     """
-    found = _settled(text_vocabulary(streams[0]._vocabulary), streams, pieces)
-    rows = [one.ids for one in found]
-    if ends:
-        rows = [np.concatenate([one.ids, s._ending(one.rest, one.cut)]) for s, one in zip(streams, found, strict=True)]
-    nats = _read_together(streams, rows)
-    for stream, one in zip(streams, found, strict=True):
-        stream._rest, stream._cut = one.rest, one.cut
+    with streams[0]._seats.turns:
+        found = _settled(text_vocabulary(streams[0]._vocabulary), streams, pieces)
+        rows = [one.ids for one in found]
         if ends:
-            stream.reset()
+            rows = [
+                np.concatenate([one.ids, s._ending(one.rest, one.cut)]) for s, one in zip(streams, found, strict=True)
+            ]
+        nats = _read_together(streams, rows)
+        for stream, one in zip(streams, found, strict=True):
+            stream._rest, stream._cut = one.rest, one.cut
+            if ends:
+                stream.reset()
     return nats
 
 
@@ -346,14 +349,13 @@ def _read_together(streams: Sequence[GeneratorStream], rows: Sequence[Ids]) -> l
     """Let each stream read its symbols; their surprise. If one fails, none has moved."""
     if len(streams) == 1:
         return [streams[0]._read(rows[0])]
-    before = [(stream.seat, stream.seat.room.read(stream.seat.row)) for stream in streams]
+    put_back = streams[0]._seats.together([stream.seat for stream in streams]).kept()
     at_once, done = max(_AT_ONCE // streams[0]._vocabulary.size, 1), list[_Read]()
     try:
         for a in range(0, len(streams), at_once):
             done += _read_some(streams[a : a + at_once], rows[a : a + at_once])
     except BaseException:
-        for seat, state in before:
-            seat.room.write(seat.row, *state)
+        put_back()
         raise
     for stream, row, one in zip(streams, rows, done, strict=True):
         stream._scores = one.scores

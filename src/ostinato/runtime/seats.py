@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ostinato.runtime.stepping import Stepping, Steps
 from ostinato.runtime.turns import Turns
 
-_FEW, _MANY = 16, 1024
+_FEW, _MANY = 16, 2048
 """Seats of the first room, if nothing else is said, and of the largest one."""
 
 
@@ -144,6 +144,16 @@ class Together:
         self._rooms = [
             (seats[at[0]].room, np.array(at), np.array([seats[i].row for i in at], np.int64)) for at in rooms.values()
         ]
+
+    def kept(self) -> Callable[[], None]:
+        """Keeps where the streams are; what it gives puts them back."""
+        rooms = [room.kept(rows) for room, _, rows in self._rooms]
+
+        def put_back() -> None:
+            for room in rooms:
+                room()
+
+        return put_back
 
     def step(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """The outputs `[n, *out]` for one step `x [n, *features]` of the first `n` streams."""
