@@ -122,6 +122,12 @@ CASES = {
     "forecast": Case(forecast_lines, forecast_whole),
     "generate": Case(generate_lines, generate_whole),
 }
+WRONG = {
+    "sequential": lambda x: x[:-1], "forecast": lambda value: value._replace(y=float("inf")),
+    "generate": lambda text: text + "\U0001f98a",
+}  # fmt: skip
+"""What cannot be answered, made from what can."""
+
 each = pytest.mark.parametrize("name", CASES)
 
 
@@ -200,19 +206,97 @@ def test_a_snapshot_goes_on_anywhere_to_the_bit(name, path_of):
         assert answers == whole
 
 
+def crowd(lines):
+    """Each of the streams seven times, one line later each time, some of which begin anew; then one stream alone."""
+    rng, found = np.random.default_rng(4), []
+    for i in range(len(lines) + 7):
+        for late in range(min(i + 1, 7)):
+            if i - late < len(lines):
+                line = lines[i - late]
+                line = line | {"id": f"{line['id']} {late}" if late else line["id"]}
+                chance = rng.random()
+                ends = {"id": line["id"], "reset": True}
+                found.append(ends if chance < 0.01 else line | ends if chance < 0.02 else line)
+    alone = [line | {"id": "alone"} for line in lines if line["id"] == lines[0]["id"]]
+    return found + alone
+
+
+def given_of(model, name, records):
+    """Their records, and among them some that cannot be answered."""
+    rng, found = np.random.default_rng(5), []
+    for line in crowd(CASES[name].lines(model)):
+        found.append(records.parse(msgspec.json.encode(line)))
+        if found[-1].given is not None and rng.random() < 0.01:
+            found.append(found[-1]._replace(given=WRONG[name](found[-1].given)))
+    return found
+
+
+def at_once(records, given, size):
+    """The answers to groups of records, or what is wrong with them."""
+    said = []
+    for first in range(0, len(given), size):
+        rest = given[first : first + size]
+        while rest:
+            answers, error = records.answers(rest)
+            said += [*answers, *([str(error)] if error else [])]
+            rest = rest[len(answers) + (error is not None) :]
+    return said
+
+
+def states(records):
+    return {name: records._blob(stream) for name, stream in records._open.items()}
+
+
+@each
+@pytest.mark.parametrize("size", [2, 64, 1000])
+@pytest.mark.filterwarnings("ignore:.*not in training")
+def test_lines_at_once_are_as_one_after_the_other_to_the_bit(name, size, path_of, monkeypatch):
+    model = load(path_of(name))
+    alone, together = records_of(model), records_of(model)
+    given = given_of(model, name, alone)
+    want = at_once(alone, given, 1)
+    assert {type(one) for one in want} == {dict, str}
+    groups = []
+    for way in ("_run", "_step"):
+        whole = getattr(together, way)
+        monkeypatch.setattr(together, way, lambda *a, whole=whole: groups.append(whole(*a)) or groups[-1])
+    assert at_once(together, given, size) == want
+    assert states(together) == states(alone)
+    assert sum(map(len, groups)) > (0.9 if size > 2 else 0.5) * len(given), "too few were answered together"
+
+
 @each
 @pytest.mark.filterwarnings("ignore:.*not in training")
-def test_streams_that_wait_go_on_to_the_bit(name, path_of, monkeypatch):
+def test_a_line_that_fails_changes_no_other_one(name, path_of):
+    model = load(path_of(name))
+    records, other = records_of(model), records_of(model)
+    lines = CASES[name].lines(model)
+    first, second = [line for line in lines if line["id"] == lines[-1]["id"]][:2]
+    begun, given = (
+        [records.parse(msgspec.json.encode(line | {"id": f"s{i}"})) for i in range(8)] for line in (first, second)
+    )
+    records.answers(begun[:4])
+    other.answers(begun[:4])
+    wrong = WRONG[name](given[0].given)
+    answers, error = records.answers([*given[:6], given[6]._replace(given=wrong), given[7]])
+    assert error is not None
+    assert (answers, None) == other.answers(given[:6])
+    assert len(answers) == 6
+    assert states(records) == states(other)
+    assert len(records) == 6
+
+
+@each
+@pytest.mark.filterwarnings("ignore:.*not in training")
+def test_a_stream_that_is_reset_is_gone(name, path_of):
     model = load(path_of(name))
     lines = CASES[name].lines(model)
     records = records_of(model)
     whole = [told(records, line) for line in lines]
-    monkeypatch.setattr(type(records), "most", 1)
-    few = records_of(model)
-    assert [told(few, line) for line in lines] == whole
-    assert len(few) == len(records) == len({line["id"] for line in lines})
-    assert len(few._open) == 1
-    for stream in {line["id"] for line in lines}:
-        few.answer(few.parse(msgspec.json.encode({"id": stream, "reset": True})))
-    assert len(few) == 0
-    assert [told(few, line) for line in lines] == whole
+    again = records_of(model)
+    again.restore(records.snapshot(0))
+    for some in (records, again):
+        for stream in {line["id"] for line in lines}:
+            some.answer(some.parse(msgspec.json.encode({"id": stream, "reset": True})))
+        assert len(some) == 0
+        assert [told(some, line) for line in lines] == whole

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Numbers = float | Floats
+Counts = int | NDArray[np.int64]
 
 ANCHORS = ("season", "profile", "last", "mean")
 SEASONS = 3
@@ -144,17 +146,22 @@ class Framing:
         return self._unit_of(values, total, count, typical)
 
     def _unit_of(self, values: Floats, squares: float, n: int, typical: float) -> float:
-        usual = typical * float(self.size(values[None, -self.reach :])[0]) if typical and self.borrowed(n) else 0.0
-        return self.unit(squares, n, float(np.abs(values).max(initial=0.0)), usual)
+        usual = (
+            typical * float(self.size(values[None, -self.reach :])[0]) if typical and self.borrowed(n).any() else 0.0
+        )
+        return float(self.unit(squares, n, float(np.abs(values).max(initial=0.0)), usual))
 
-    def unit(self, squares: float, n: int, top: float, usual: float = 0.0) -> float:
+    def unit(self, squares: Numbers, n: Counts, top: Numbers, usual: Numbers = 0.0) -> Floats:
         """The unit from the sum of the squares of `n` errors, and the largest of all values without their signs.
 
-        Errors that are missing to `enough` steps count as `usual`, if that is not 0.
+        Errors that are missing to `enough` steps count as `usual`, if that is not 0. All of them may be of many series
+        `[series]`.
         """
-        short = max(self._wanted - n, 0) if usual else 0
-        size = float(np.sqrt((squares + short * usual * usual) / (n + short))) if n + short else 0.0
-        return max(size, _TINY * (top if top > _ZERO and not self.log else max(top, 1.0)))
+        short = np.where(np.equal(usual, 0.0), 0, np.maximum(self._wanted - np.asarray(n), 0))
+        size = np.sqrt((squares + short * usual * usual) / np.maximum(n + short, 1))
+        least = np.maximum(top, 1.0) if self.log else np.where(np.greater(top, _ZERO), top, np.maximum(top, 1.0))
+        found: Floats = np.maximum(size, _TINY * least)
+        return found
 
     def units(self, series: Sequence[Floats]) -> Floats:
         """The unit of each of several series `[time]` (after `into`); short ones borrow from the others."""
@@ -185,9 +192,10 @@ class Framing:
         found: Floats = top * np.sqrt(np.mean(seen * seen, axis=1))
         return found
 
-    def borrowed(self, n: int) -> float:
+    def borrowed(self, n: Counts) -> Floats:
         """The share of `n` errors that is missing to `enough` steps: 1 for no error, 0 for as many as these have."""
-        return max(self._wanted - n, 0) / self._wanted
+        missing: Floats = np.maximum(self._wanted - np.asarray(n), 0) / self._wanted
+        return missing
 
     @property
     def _wanted(self) -> int:

@@ -210,32 +210,38 @@ class Freq:
         return times
 
     def next(self, last: Any, n: int) -> NDArray[Any]:
-        """The `n` times `[n]` after `last`.
+        """The `n` times `[n]` after `last`; raises as `ahead`."""
+        times: NDArray[Any] = self.ahead(np.atleast_1d(np.asarray(last))[:1], n)[0]
+        return times
+
+    def ahead(self, last: NDArray[Any], n: int) -> NDArray[Any]:
+        """The `n` times `[series, n]` after each of `last [series]`.
 
         Raises:
-            DataError: `freq`, `last` cannot be on this grid; `time`, a time would pass the year 9999.
+            DataError: `freq`, one of `last` cannot be on this grid; `time`, a time would pass the year 9999.
         """
-        start = np.atleast_1d(np.asarray(last))
-        if start.dtype.kind == "M":
-            start = start.astype("datetime64[us]")
+        start = last.astype("datetime64[us]") if last.dtype.kind == "M" else last
         self.check_kind(start)
         grid = self.split(start)
-        if grid.residue[0] == -1:
+        off = np.flatnonzero(grid.residue == -1)
+        if off.size:
             raise DataError(
                 f"the last time must be on the grid {str(self)!r}",
-                got=time_text(start)[0],
+                got=time_text(start[off[:1]])[0],
                 fix="Correct the time or pass another freq.",
                 code="freq",
             )
         size = {"us": self.n, "step": self.n, "business": _DAY * self.n}.get(self.unit, 28 * _DAY * self.n)
         limit = _LAST if start.dtype.kind == "M" else 2**63 - 1
-        if int(start.astype(np.int64)[0]) + n * size <= limit:
-            times = self.join(Grid(grid.number[0] + np.arange(1, n + 1), np.repeat(grid.residue, n)), like=start)
-            if n == 0 or int(times.astype(np.int64)[-1]) <= limit:
+        latest = int(start.astype(np.int64).max(initial=0))
+        if latest + n * size <= limit:
+            numbers = grid.number[:, None] + np.arange(1, n + 1)
+            times = self.join(Grid(numbers, np.repeat(grid.residue[:, None], n, axis=1)), like=start)
+            if int(times.astype(np.int64).max(initial=0)) <= limit:
                 return times
         raise DataError(
             "times must stay before the year 10000" if start.dtype.kind == "M" else "times must stay below 2**63",
-            got=f"{n} steps of {self} after {time_text(start)[0]}",
+            got=f"{n} steps of {self} after {time_text(start.max(keepdims=True))[0]}",
             fix="Ask for fewer steps or check the last time.",
             code="time",
         )

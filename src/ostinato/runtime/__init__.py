@@ -1,7 +1,8 @@
 """Saved models below the torch line: the model file, and what runs it."""
 
+from ostinato.runtime.ahead import Ahead
 from ostinato.runtime.forecaster import Forecaster
-from ostinato.runtime.forecaster_stream import Ahead, ForecasterStream
+from ostinato.runtime.forecaster_stream import ForecasterStream
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.generator_stream import Candidate, GeneratorStream
 from ostinato.runtime.models import Network, load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from ostinato.data import Freq
 from ostinato.data.freq import Grid
 from ostinato.data.times import read_times, time_text
-from ostinato.errors import DataError
+from ostinato.errors import DataError, OstinatoError
 
 _DAY = 86_400_000_000
 _SIGNS = (" +", " -", " Z")
@@ -24,6 +25,20 @@ class Tick(NamedTuple):
 
     clock: Clock
     absent: int
+
+
+class Moved(NamedTuple):
+    """The times of values `[series, time]` as whole numbers, and whether they are known."""
+
+    last: NDArray[np.int64]
+    timed: NDArray[np.bool_]
+
+
+class Given(NamedTuple):
+    """Times `[n]` as whole numbers, and whether they had UTC offsets."""
+
+    moments: NDArray[np.int64]
+    aware: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +82,50 @@ class Clock:
         absent = self._absent(moment, steps)
         return Tick(replace(self, last=moment, aware=aware), absent)
 
-    def ahead(self, n: int) -> NDArray[Any] | None:
-        """The next `n` times `[n]`; None if no time is known."""
-        return None if self.last is None else self.freq.next(self.last, n)
+    def onward(self, last: NDArray[np.int64], timed: NDArray[np.bool_], n: int) -> Moved:
+        """Move series on to `n` values without times, as `next` does; all arguments of it are `[series]`.
+
+        Args:
+            last: The time of their last values, as whole numbers.
+            timed: Whether it is known.
+            n: How many values come.
+
+        Raises:
+            DataError: As for `next`.
+        """
+        found, counted = np.zeros((len(last), n), np.int64), self.freq.unit == "step"
+        if counted:
+            found = self.freq.ahead(np.where(timed, last, -self.freq.n), n)
+        elif timed.any():
+            found[timed] = self.freq.ahead(self.times(last[timed]), n).astype(np.int64)
+        return Moved(found, np.repeat((timed | counted)[:, None], n, axis=1))
+
+    def read_all(self, given: Sequence[Any]) -> Given | None:
+        """Times as whole numbers; None if one of them must be read by itself, as `next` does."""
+        moved = [_in_utc(time) for time in given]
+        try:
+            own = [one[0] for one in moved] if self._within_days else list(given)
+            times = read_times(own, name=self.column, time_format=self.time_format)
+        except OstinatoError:
+            return None
+        if times.aware or times.values.dtype.kind != "M" or self.freq.unit == "step":
+            return None
+        return Given(times.values.astype(np.int64), np.array([one[1] for one in moved], bool))
+
+    def follows(
+        self, last: NDArray[np.int64], timed: NDArray[np.bool_], moments: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Whether each of `moments [n]` is the step after `last [n]`, or the first one where no time is known."""
+        later: NDArray[np.bool_] = ~timed | (moments > last)
+        if self.gaps == "as-is":
+            return later
+        here, before = (self.freq.split(self.times(one)) for one in (moments, np.where(timed, last, moments)))
+        on: NDArray[np.bool_] = (here.residue != -1) & (here.residue == before.residue)
+        return later & on & (here.number - before.number <= 1)
+
+    def times(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        """Whole numbers as the times that they stand for."""
+        return numbers if self.freq.unit == "step" else numbers.astype("datetime64[us]")
 
     def _after(self) -> NDArray[Any] | None:
         if self.last is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,9 @@ class CompiledSteps:
         self._machine = native.module().Machine(
             stack.native, capacity, POLICIES.index(nonfinite), threads, np.empty, width, np.dtype(np.float32)
         )
-        self._sizes = [len(start) for start in network.starts]
+        ends = np.cumsum([0, *(len(start) for start in network.starts)]).tolist()
+        self._parts = [slice(*both) for both in pairwise(ends)]
+        self._size: int = ends[-1]
         self.quick = self._machine.quick
         """One step of row 0 from a contiguous float32 array or an int, into a new array or the one given second; None
         if something does not fit, and then nothing has happened."""
@@ -190,14 +193,30 @@ class CompiledSteps:
 
     def read(self, row: int) -> tuple[int, list[NDArray[np.float32]]]:
         """As `PlainSteps.read`."""
-        flat = np.empty(sum(self._sizes), np.float32)
+        flat = np.empty(self._size, np.float32)
         steps = self._machine.read(row, native.address(flat))
         if steps < 0:
             raise busy()
-        return steps, np.split(flat, np.cumsum(self._sizes)[:-1])
+        return steps, [flat[part] for part in self._parts]
 
     def write(self, row: int, steps: int, arrays: Sequence[NDArray[np.float32]]) -> None:
         """As `PlainSteps.write`."""
         flat = np.concatenate(arrays).astype(np.float32)
         if self._machine.write(row, steps, native.address(flat)):
             raise busy()
+
+    def kept(self, rows: NDArray[np.int64]) -> Callable[[], None]:
+        """As `PlainSteps.kept`."""
+        machine, places = self._machine, rows.tolist()
+        flat = np.empty((len(places), self._size), np.float32)
+        begin, size = native.address(flat), flat.strides[0]
+        counts = [machine.read(row, begin + i * size) for i, row in enumerate(places)]
+        if min(counts, default=0) < 0:
+            raise busy()
+
+        def put_back() -> None:
+            for numbers, row, count in zip(flat, places, counts, strict=True):
+                if machine.write(row, count, native.address(numbers)):
+                    raise busy()
+
+        return put_back

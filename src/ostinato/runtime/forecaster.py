@@ -146,6 +146,12 @@ class Forecaster:
             )
         return quantiles
 
+    def forecast_each(self, windows: Floats, spreads: Floats) -> Floats:
+        """As `forecast`; each history gets the same bits alone and beside others."""
+        if all(machine.rowwise for machine in self._machines):
+            return self.forecast(windows, spreads)
+        return np.concatenate([self.forecast(windows[[i]], spreads[[i]]) for i in range(len(windows))])
+
     def predict(self, source: Any = None) -> Table:
         """The next `horizon` steps of every series, as a long table.
 

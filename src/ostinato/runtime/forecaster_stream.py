@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.data.framing import Floats, Framing
+from ostinato.data.framing import Floats
 from ostinato.data.times import row_place
 from ostinato.data.values import numbers_from_array
 from ostinato.errors import ArgumentError, DataError, ShapeError, SnapshotError
+from ostinato.runtime.ahead import Ahead, Forecasting, forecasts
 from ostinato.runtime.clock import Clock
-from ostinato.runtime.histories import Known, Reading
+from ostinato.runtime.forecaster_states import UNKNOWN, States, begun, moved, record, restored, stored
 from ostinato.runtime.reading import check_policy
 from ostinato.runtime.snapshot import Fact, pack, unpack
 from ostinato.runtime.turns import Turns
 
 _KIND = "forecast"
 _LARGEST = float(np.finfo(np.float32).max)
+_AT_ONCE = 1 << 22
+"""Most bytes of states that are computed at once."""
+_FACTS = ("steps", "errors", "aware", "squares", "top", "unit")
+_KINDS = (np.float64, np.int64, np.bool_, np.int64, np.bool_)
 _FIRST = int(np.datetime64("0001-01-01", "us").astype(np.int64))
 
 
@@ -28,65 +34,15 @@ Values = ArrayLike | Sequence[float | None]
 """Values `[time]`; None and NaN are missing ones."""
 
 
-class Forecasting(Protocol):
-    """What a stream needs of a forecaster."""
+class _Plan(NamedTuple):
+    """Values `[time]` that a series takes, filled ones among them, and when they are; see `states.record`."""
 
-    @property
-    def framing(self) -> Framing: ...
-    @property
-    def known(self) -> Known: ...
-    @property
-    def reading(self) -> Reading: ...
-    @property
-    def typical(self) -> float: ...
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def fingerprint(self) -> str: ...
-    def columns(self) -> list[str]: ...
-    def forecast(self, windows: Floats, spreads: Floats) -> Floats: ...
-
-
-class Ahead(NamedTuple):
-    """What a forecaster says of the next steps.
-
-    Args:
-        times: `[horizon]`; None if the stream knows no times.
-        quantiles: `[horizon, quantiles]`, rising along the last axis.
-        columns: Names of the quantiles, as `predict` names them; the one in the middle is the median.
-        borrowed: How much of the intervals' width comes from the errors usual in training, since the series has too
-            few of its own: 1 at first, 0 after as many steps as `Framing.enough` says, and for a series of training.
-    """
-
-    times: NDArray[Any] | None
-    quantiles: Floats
-    columns: list[str]
-    borrowed: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """All that is kept of a history. It never changes, so that streams may share it.
-
-    Args:
-        steps: Values so far, filled ones included.
-        tail: The last ones, at most as many as the model reaches back.
-        bases: `[origins, horizon]`, what the anchor said at the last origins of the steps after them, oldest first.
-        squares: Sum of the squares of the anchor's errors so far.
-        errors: How many these are.
-        top: The largest value so far, without sign, on the scale on which effects add.
-        unit: The unit of a series of training; 0 for one whose unit is found as it goes.
-        clock: Where it stands in time.
-    """
-
-    steps: int
-    tail: Floats
-    bases: Floats
-    squares: float
-    errors: int
-    top: float
-    unit: float
-    clock: Clock
+    values: Floats
+    last: NDArray[np.int64]
+    timed: NDArray[np.bool_]
+    aware: NDArray[np.int64]
+    asked: NDArray[np.bool_]
+    """Which of them were given, so that a forecast after them may be asked for."""
 
 
 class ForecasterStream:
@@ -128,7 +84,7 @@ class ForecasterStream:
     @property
     def steps(self) -> int:
         """How many values it has taken since it started or was reset, filled ones included."""
-        return self._state.steps
+        return int(self._now()["steps"][0])
 
     def step(self, value: float | None, time: Any = None) -> Ahead | None:
         """Take one more value; the forecast after it, None while the history is shorter than the model's reach.
@@ -141,14 +97,7 @@ class ForecasterStream:
             DataError: `nan` or `nonfinite`, by the policy; `domain`, it is not positive though the model works on
                 logarithms; `overflow`, a forecast is too large for a number; and those of `Clock.next`.
         """
-        with self._turns:
-            before = self._state
-            try:
-                self.feed([value], None if time is None else [time])
-                return self.forecast()
-            except BaseException:
-                self._state = before
-                raise
+        return self.run([value], None if time is None else [time])[0]
 
     def run(self, values: Values, times: Sequence[Any] | NDArray[Any] | None = None) -> list[Ahead | None]:
         """The forecasts after each of several values `[time]`, to the bit as step by step; see `feed` to skip them.
@@ -156,14 +105,15 @@ class ForecasterStream:
         Raises:
             ShapeError, DataError: As for `feed` and `step`, of any of the values; none was taken.
         """
-        given = _checked(values, times)
+        found: list[Ahead | None] = []
+        given, moments = _checked(values, times)
         with self._turns:
-            before = self._state
-            try:
-                return [self.step(value, time) for value, time in given]
-            except BaseException:
-                self._state = before
-                raise
+            state = self._state
+            for after, asked in self._taken(given, moments):
+                found += forecasts(self._model, after[asked])
+                state = after[-1:].tobytes()
+            self._state = state
+        return found
 
     def feed(self, values: Values, times: Sequence[Any] | NDArray[Any] | None = None) -> None:
         """Take several values `[time]` without forecasting: a history from which to go on.
@@ -176,11 +126,11 @@ class ForecasterStream:
             ShapeError: There are not as many times as values, or more than one axis.
             DataError: As for `step`, of any of the values; none was taken.
         """
-        given = _checked(values, times)
+        given, moments = _checked(values, times)
         with self._turns:
             state = self._state
-            for value, time in given:
-                state = self._taken(state, value, time)
+            for after, _ in self._taken(given, moments):
+                state = after[-1:].tobytes()
             self._state = state
 
     def forecast(self) -> Ahead | None:
@@ -189,16 +139,7 @@ class ForecasterStream:
         Raises:
             DataError: `overflow`, it is too large for a number; `time`, a time would pass the year 9999.
         """
-        state, framing, columns = self._state, self._model.framing, self._model.columns()
-        if len(state.tail) < framing.reach:
-            return None
-        times = state.clock.ahead(framing.horizon)
-        if not np.isfinite(state.tail).all():
-            return Ahead(times, np.full((framing.horizon, len(columns)), np.nan), columns)
-        borrowed = 0.0 if state.unit or not self._model.typical else framing.borrowed(state.errors)
-        usual = self._model.typical * float(framing.size(framing.into(state.tail)[None])[0]) if borrowed else 0.0
-        unit = state.unit or framing.unit(state.squares, state.errors, state.top, usual)
-        return Ahead(times, self._model.forecast(state.tail[None], np.array([unit]))[0], columns, borrowed)
+        return forecasts(self._model, self._now())[0]
 
     def reset(self) -> None:
         """Start anew; a series of training goes on from its end again."""
@@ -213,29 +154,80 @@ class ForecasterStream:
 
     def snapshot(self) -> bytes:
         """All that `Forecaster.stream` needs to go on from here."""
-        s = self._state
-        last = np.empty(0, np.int64) if s.clock.last is None else s.clock.last.astype(np.int64)
-        facts = {
-            "series": self.series, "steps": s.steps, "errors": s.errors, "aware": s.clock.aware,
-            "squares": s.squares, "top": s.top, "unit": s.unit,
-        }  # fmt: skip
-        return pack(self._model.fingerprint, _KIND, facts, [s.tail, s.bases, last])
+        now = self._now()
+        facts: dict[str, Fact] = {"series": self.series} | {name: now[name].item() for name in _FACTS}
+        aware = facts["aware"]
+        return pack(
+            self._model.fingerprint, _KIND, facts | {"aware": None if aware == UNKNOWN else bool(aware)}, stored(now)
+        )
 
-    def _taken(self, state: _State, value: float, time: Any) -> _State:
-        clock, absent = state.clock.next(time, state.steps)
-        value = self._allowed(state, value)
-        for filled in self._between(state, value, absent):
-            state = self._added(state, float(filled))
-        return replace(self._added(state, value), clock=clock)
+    def _now(self) -> States:
+        return np.frombuffer(self._state, record(self._model.framing))
 
-    def _allowed(self, state: _State, value: float) -> float:
+    def _taken(self, values: Floats, times: list[Any] | None) -> Iterator[tuple[States, NDArray[np.bool_]]]:
+        """The states `[time]` after values, some of them at a time, and which of the values were given."""
+        if not len(values):
+            return
+        framing, now = self._model.framing, self._now()
+        plan = self._plan(now, values, times)
+        at_once = max(_AT_ONCE // now.itemsize, 1)
+        for a in range(0, len(plan.values), at_once):
+            part = slice(a, a + at_once)
+            after = moved(framing, now, plan.values[None, part])[0]
+            after["last"], after["timed"], after["aware"] = plan.last[part], plan.timed[part], plan.aware[part]
+            yield after, plan.asked[part]
+            now = after[-1:]
+
+    def _plan(self, now: States, values: Floats, times: list[Any] | None) -> _Plan:
+        """What the series takes; if a value or time is not plain, the first one that is wrong is found."""
+        n, clock = len(values), self._model.clock
+        if _plain(self._model, values).all():
+            timed = now["timed"].astype(bool)
+            if times is None:
+                try:
+                    last, known = clock.onward(now["last"], timed, n)
+                    return _Plan(values, last[0], known[0], np.repeat(now["aware"], n), np.ones(n, bool))
+                except DataError:  # the values before the one whose time is too late may be wrong, too
+                    pass
+            elif (given := clock.read_all(times)) is not None and len(set(given.aware.tolist())) < 2:
+                before = np.concatenate([now["last"], given.moments[:-1]])
+                known = np.concatenate([timed, np.ones(n - 1, bool)])
+                same = (now["aware"] == UNKNOWN) | (now["aware"] == given.aware)
+                if same.all() and clock.follows(before, known, given.moments).all():
+                    return _Plan(
+                        values, given.moments, np.ones(n, bool), given.aware.astype(np.int64), np.ones(n, bool)
+                    )
+        return self._planned(now, values, times)
+
+    def _planned(self, now: States, values: Floats, times: list[Any] | None) -> _Plan:
+        """As `_plan`, value by value."""
+        taken: list[tuple[float, int, bool, int, bool]] = []
+        clock, steps = self._clock(now), int(now["steps"][0])
+        last = float(now["tail"][0, -1]) if now["held"][0] else None
+        for value, time in zip(values.tolist(), [None] * len(values) if times is None else times, strict=True):
+            clock, absent = clock.next(time, steps + len(taken))
+            value = self._allowed(value, last, steps + len(taken))
+            moment = 0 if clock.last is None else int(clock.last.astype(np.int64)[0])
+            aware = UNKNOWN if clock.aware is None else int(clock.aware)
+            filled = [(one, False) for one in self._between(last, value, absent).tolist()]
+            taken += [(one, moment, clock.last is not None, aware, own) for one, own in [*filled, (value, True)]]
+            last = value
+        return _Plan(*(np.array(column, kind) for column, kind in zip(zip(*taken, strict=True), _KINDS, strict=True)))
+
+    def _clock(self, now: States) -> Clock:
+        """Where it stands in time."""
+        clock, aware = self._model.clock, int(now["aware"][0])
+        last = clock.times(now["last"]) if now["timed"][0] else None
+        return replace(clock, series=self.series or "", last=last, aware=None if aware == UNKNOWN else bool(aware))
+
+    def _allowed(self, value: float, last: float | None, steps: int) -> float:
         """The value, or by the policy what stands for it."""
-        where = ", ".join([*([f"series {self.series!r}"] if self.series else []), f"step {state.steps + 1}"])
+        where = ", ".join([*([f"series {self.series!r}"] if self.series else []), f"step {steps + 1}"])
         if not abs(value) <= _LARGEST:  # NaN included
             if self._nonfinite == "propagate":
                 return value if np.isnan(value) else float(np.copysign(np.inf, value))
-            if self._nonfinite == "hold" and len(state.tail):
-                return float(state.tail[-1])
+            if self._nonfinite == "hold" and last is not None:
+                return last
             raise _absent(value, where, hold=self._nonfinite == "hold")
         if self._model.framing.log and value <= 0.0:
             raise DataError(
@@ -244,46 +236,19 @@ class ForecasterStream:
             )  # fmt: skip
         return value
 
-    def _between(self, state: _State, value: float, absent: int) -> Floats:
+    def _between(self, last: float | None, value: float, absent: int) -> Floats:
         """What stands for the steps that are absent before `value`, as the reader fills them."""
-        left = float(state.tail[-1]) if absent else value
+        left = value if last is None else last
         if self._model.reading.cleaning.missing != "interpolate":
             return np.full(absent, left)
         share = np.arange(1, absent + 1) / (absent + 1)
         between: Floats = left * (1 - share) + value * share
         return between
 
-    def _added(self, state: _State, value: float) -> _State:
-        """The state with one more value."""
-        reach = self._model.framing.reach
-        tail = np.append(state.tail, value)[-reach:]
-        found = state if state.unit else self._judged(state, value)
-        return replace(found, steps=state.steps + 1, tail=tail)
-
-    def _judged(self, state: _State, value: float) -> _State:
-        """The state after the anchors of the last origins were compared with one more value."""
-        framing, bases = self._model.framing, state.bases
-        with np.errstate(invalid="ignore"):
-            if len(state.tail) == framing.reach:
-                base = framing.frame(framing.into(state.tail)[None], np.ones(1)).base
-                bases = np.concatenate([bases, base])[-framing.horizon :]
-            now = float(framing.into(np.array(value)))
-            n = np.arange(len(bases))
-            errors = now - bases[n, n[::-1]]  # the newest origin is one step back, the oldest `len(bases)`
-        errors = errors[np.isfinite(errors)]
-        return replace(
-            state,
-            bases=bases,
-            squares=state.squares + float(np.sum(errors * errors)),
-            errors=state.errors + len(errors),
-            top=max(state.top, abs(now)) if np.isfinite(now) else state.top,
-        )
-
-    def _start(self) -> _State:
-        model, horizon = self._model, self._model.framing.horizon
-        fresh = _State(0, np.empty(0), np.empty((0, horizon)), 0.0, 0, 0.0, 0.0, model.clock)
+    def _start(self) -> bytes:
+        model, fresh = self._model, begun(self._model.framing)
         if self.series is None:
-            return fresh
+            return fresh.tobytes()
         known = model.known
         if self.series not in known.ids:
             names = ", ".join(map(repr, known.ids[:10])) + (", …" if len(known.ids) > 10 else "")
@@ -292,10 +257,11 @@ class ForecasterStream:
                 fix=f"Pass one of {names}, or none for a new one.", code="id",
             )  # fmt: skip
         i = known.ids.index(self.series)
-        clock = replace(model.clock, series=self.series, last=known.last[[i]])
-        return replace(fresh, tail=known.tails[i], unit=float(known.spreads[i]), clock=clock)
+        fresh["tail"], fresh["held"], fresh["unit"] = known.tails[i], known.tails.shape[1], known.spreads[i]
+        fresh["last"], fresh["timed"] = known.last[i].astype(np.int64), 1
+        return fresh.tobytes()
 
-    def _restored(self, blob: bytes) -> tuple[str | None, _State]:
+    def _restored(self, blob: bytes) -> tuple[str | None, bytes]:
         if not isinstance(blob, (bytes, bytearray, memoryview)):
             raise SnapshotError(
                 "a snapshot must be bytes", got=type(blob).__name__, fix="Pass what snapshot() gave.", code="foreign"
@@ -308,38 +274,101 @@ class ForecasterStream:
                 "a snapshot must hold the state of a series", got="another one", fix="Take it again.", code="damaged"
             ) from None
 
-    def _rebuilt(
-        self, facts: dict[str, Fact], tail: NDArray[Any], bases: NDArray[Any], last: NDArray[Any]
-    ) -> tuple[str | None, _State]:
+    def _rebuilt(self, facts: dict[str, Fact], *arrays: NDArray[Any]) -> tuple[str | None, bytes]:
         """The series and the state of a snapshot; raises `ValueError`, `TypeError` or `KeyError` if it has others."""
-        model, framing = self._model, self._model.framing
-        state = _State(tail=tail, bases=bases, clock=model.clock, **_checked_facts(facts))
-        fits = [
-            tail.dtype == bases.dtype == np.float64 and last.dtype == np.int64,
-            tail.ndim == last.ndim == 1 and len(tail) <= framing.reach and len(last) <= 1,
-            bases.ndim == 2 and len(bases) <= framing.horizon and bases.shape[1] == framing.horizon,
-            not framing.log or not (tail <= 0.0).any(),
-        ]
-        if not all(fits):
-            raise ValueError
+        state = restored(self._model.framing, _checked_facts(facts), *arrays)
         series, aware = facts["series"], facts["aware"]
         if not isinstance(series, str | None) or not isinstance(aware, bool | None):
             raise TypeError
-        moment = _moment(last, timed=model.clock.freq.unit != "step")
-        clock = replace(model.clock, series=series or "", last=moment, aware=aware)
-        return series, replace(state, clock=clock)
+        if self._model.clock.freq.unit != "step" and state["timed"][0] and state["last"][0] < _FIRST:
+            raise ValueError
+        state["aware"] = UNKNOWN if aware is None else aware
+        return series, state.tobytes()
 
 
-def _checked(values: Values, times: Sequence[Any] | NDArray[Any] | None) -> list[tuple[float, Any]]:
-    """Values `[time]` with their times."""
+def step_together(
+    streams: Sequence[ForecasterStream], values: Values, times: Sequence[Any] | None = None
+) -> list[Ahead | None]:
+    """As `step` of different streams, in as few calls as there can be, to the same bits.
+
+    Args:
+        streams: Of one model.
+        values: One for each.
+        times: Those of the values; a stream whose value has none goes on to its next step.
+
+    Raises:
+        DataError: As for `step`, of any of them; none has moved.
+    """
+    model = streams[0]._model
+    framing = model.framing
+    given, moments = _checked(values, times)
+    with ExitStack() as turns:
+        for stream in streams:
+            turns.enter_context(stream._turns)
+        now = np.frombuffer(b"".join([stream._state for stream in streams]), record(framing))
+        after = np.empty_like(now)
+        plain = _plain(model, given)
+        ticks = _ticks(model.clock, now, moments)
+        if ticks is None:
+            plain[:] = False
+        else:
+            plain &= ticks.plain
+            rows = np.flatnonzero(plain)
+            after[rows] = moved(framing, now[rows], given[rows, None])[:, 0]
+            after["last"], after["timed"], after["aware"] = ticks.last, ticks.timed, ticks.aware
+        for i in np.flatnonzero(~plain).tolist():
+            one = slice(i, i + 1)
+            for states, _ in streams[i]._taken(given[one], None if moments is None else moments[one]):
+                after[one] = states[-1:]
+        found = forecasts(model, after)
+        whole, size = after.tobytes(), after.itemsize
+        for i, stream in enumerate(streams):
+            stream._state = whole[i * size : (i + 1) * size]
+    return found
+
+
+class _Ticks(NamedTuple):
+    """Where series stand in time after a value each, `[series]`, and for which of them it is plain that they may."""
+
+    plain: NDArray[np.bool_]
+    last: NDArray[np.int64]
+    timed: NDArray[np.bool_]
+    aware: NDArray[np.int64]
+
+
+def _ticks(clock: Clock, now: States, times: list[Any] | None) -> _Ticks | None:
+    """None if the values must be taken one by one."""
+    timed = now["timed"].astype(bool)
+    if times is None:
+        try:
+            last, known = clock.onward(now["last"], timed, 1)
+        except DataError:
+            return None
+        return _Ticks(np.ones(len(now), bool), last[:, 0], known[:, 0], now["aware"])
+    given = None if None in times else clock.read_all(times)
+    if given is None:
+        return None
+    same = (now["aware"] == UNKNOWN) | (now["aware"] == given.aware)
+    plain = same & clock.follows(now["last"], timed, given.moments)
+    return _Ticks(plain, given.moments, np.ones(len(now), bool), given.aware.astype(np.int64))
+
+
+def _plain(model: Forecasting, values: Floats) -> NDArray[np.bool_]:
+    """Which of the values can be taken as they are, whatever the policy is."""
+    good: NDArray[np.bool_] = np.abs(values) <= _LARGEST  # NaN is not
+    return good & (values > 0.0) if model.framing.log else good
+
+
+def _checked(values: Values, times: Sequence[Any] | NDArray[Any] | None) -> tuple[Floats, list[Any] | None]:
+    """Values `[time]` with their times; None for no times at all."""
     column = values if isinstance(values, np.ndarray) else np.asarray(values, object)
     if column.ndim != 1:
         raise ShapeError("values must be [time]", got=f"shape {column.shape}", fix="Pass one series.")
-    found = numbers_from_array(column if column.dtype != object else list(column), name="y", place=row_place).tolist()
-    moments = [None] * len(found) if times is None else list(times)
-    if len(moments) != len(found):
+    found = numbers_from_array(column if column.dtype != object else list(column), name="y", place=row_place)
+    moments = None if times is None else list(times)
+    if moments is not None and len(moments) != len(found):
         raise ShapeError(f"times must be one a value ({len(found)})", got=str(len(moments)), fix="Pass as many.")
-    return list(zip(found, moments, strict=True))
+    return found, None if moments is None or all(moment is None for moment in moments) else moments
 
 
 def _absent(value: float, where: str, *, hold: bool) -> DataError:
@@ -357,16 +386,8 @@ def _checked_facts(facts: dict[str, Fact]) -> dict[str, Any]:
     """Steps, errors, squares, top and unit, if they are numbers that can be."""
     counts = {name: facts[name] for name in ("steps", "errors")}
     sizes = {name: facts[name] for name in ("squares", "top", "unit")}
-    if any(type(n) is not int or n < 0 for n in counts.values()):
+    if any(type(n) is not int or not 0 <= n < 2**62 for n in counts.values()):
         raise ValueError
     if any(type(n) is not float or not 0.0 <= n < np.inf for n in sizes.values()):
         raise ValueError
     return counts | sizes
-
-
-def _moment(last: NDArray[Any], *, timed: bool) -> NDArray[Any] | None:
-    if not len(last):
-        return None
-    if timed and last[0] < _FIRST:
-        raise ValueError
-    return last.astype("datetime64[us]") if timed else last

@@ -23,6 +23,7 @@ from ostinato.runtime.generator_stream import GeneratorStream
 from ostinato.runtime.machine import Machine
 from ostinato.runtime.plain_steps import PlainSteps
 from ostinato.runtime.rows import Rows
+from ostinato.runtime.seats import Seats
 from ostinato.runtime.snapshot import fingerprint
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.writing import Prime, banned, check_length, drawn, encoded, shown, text_vocabulary
@@ -209,7 +210,18 @@ class Generator:
         Raises:
             SnapshotError: `blob` is damaged, or of another model or precision.
         """
-        return GeneratorStream(self._stepping, self.vocabulary, self.first, self.fingerprint, blob)
+        return self._stream(blob)
+
+    def seats(self) -> Seats:
+        """Room for many streams, which `feed_together` moves on together."""
+        return Seats(self._stepping, "raise")
+
+    def stream_in(self, seats: Seats, blob: bytes | None = None) -> GeneratorStream:
+        """As `stream`, in `seats` of this model; who ends it gives its seat back."""
+        return self._stream(blob, seats)
+
+    def _stream(self, blob: bytes | None, seats: Seats | None = None) -> GeneratorStream:
+        return GeneratorStream(self._stepping, self.vocabulary, self.first, self.fingerprint, blob, seats=seats)
 
     @cached_property
     def fingerprint(self) -> str:

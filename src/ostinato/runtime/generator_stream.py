@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +18,10 @@ from ostinato.data.vocabularies.bytes import Bytes
 from ostinato.errors import ArgumentError, DataError, SnapshotError
 from ostinato.metrics.text import surprise
 from ostinato.runtime.decode import Sampler, Sampling, log_softmax
+from ostinato.runtime.seats import Seats
 from ostinato.runtime.snapshot import pack, unpack
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
-from ostinato.runtime.turns import Turns
 from ostinato.runtime.writing import Prime, banned, check_length, drawn, encoded, shown, text_vocabulary
 
 _KIND = "generate"
@@ -43,6 +43,21 @@ class Candidate(NamedTuple):
     log_probability: float
 
 
+class _Read(NamedTuple):
+    """What symbols cost, and the scores `[symbols]` of the next one."""
+
+    nats: NDArray[np.float64]
+    scores: NDArray[np.float32]
+
+
+class _Settled(NamedTuple):
+    """The ids that are sure after one more piece, and what waits: characters, and bytes of half a character."""
+
+    ids: Ids
+    rest: str
+    cut: bytes
+
+
 class GeneratorStream:
     """One text or tune that goes on, in pieces that may be cut anywhere, even inside a character.
 
@@ -57,28 +72,31 @@ class GeneratorStream:
         first: The id before the first symbol.
         model: The model's fingerprint.
         blob: A snapshot to go on from; by default a text begins.
+        seats: Where the states of the network are; by default in a room of their own. See `feed_together`.
 
     Raises:
         SnapshotError: `blob` is no snapshot of this model.
     """
 
     def __init__(
-        self, stepping: Stepping, vocabulary: Vocabulary, first: int, model: str, blob: bytes | None = None
-    ) -> None:
+        self, stepping: Stepping, vocabulary: Vocabulary, first: int, model: str, blob: bytes | None = None,
+        *, seats: Seats | None = None,
+    ) -> None:  # fmt: skip
         self._stepping, self._vocabulary, self._first, self._model = stepping, vocabulary, first, model
-        self._turns, self._stream = Turns(), Stream(stepping)
+        self._seats = Seats(stepping, "raise", few=1) if seats is None else seats
         self._scores: NDArray[np.float32] = np.empty(0, np.float32)
         self._seen = np.zeros(vocabulary.size, bool)
         self._rest, self._cut = "", b""
         if blob is None:
+            self.seat = self._seats.open()
             self.reset()
         else:
-            self._restore(blob)
+            self.seat = self._seats.open(self._restored(blob))
 
     @property
     def steps(self) -> int:
         """How many symbols it has read since the text began, those that wait not included."""
-        return self._stream.steps - 1
+        return self.seat.room.read(self.seat.row)[0] - 1
 
     def feed(self, piece: Prime | ArrayLike) -> NDArray[np.float64]:
         """Read the next piece; the surprise in nats `[n]` of each symbol of it that is settled, in order.
@@ -91,13 +109,16 @@ class GeneratorStream:
             DataError: `unknown_symbol`, the training text did not have a symbol of it; `encoding`, bytes are not
                 UTF-8; those of the vocabulary.
         """
-        with self._turns:
-            if isinstance(self._vocabulary, TextVocabulary) and isinstance(piece, (str, bytes)):
-                ids, rest, cut = self._settled(self._vocabulary, piece)
+        with self._seats.turns:
+            vocabulary = self._vocabulary
+            if isinstance(vocabulary, Bytes) and isinstance(piece, bytes):
+                found = _Settled(vocabulary.encode_bytes(piece), "", b"")
+            elif isinstance(vocabulary, TextVocabulary) and isinstance(piece, (str, bytes)):
+                (found,) = _settled(vocabulary, [self], [piece])
             else:
-                ids, rest, cut = np.concatenate([self._waiting(), self._ids(piece)]), "", b""
-            nats = self._read(ids)
-            self._rest, self._cut = rest, cut
+                found = _Settled(np.concatenate([self._waiting(self._rest, self._cut), self._ids(piece)]), "", b"")
+            nats = self._read(found.ids)
+            self._rest, self._cut = found.rest, found.cut
             return nats
 
     def finish(self) -> NDArray[np.float64]:
@@ -106,9 +127,8 @@ class GeneratorStream:
         Raises:
             DataError: `encoding`, the text stops inside a character.
         """
-        end = self._vocabulary.end_id
-        with self._turns:
-            nats = self._read(np.append(self._waiting(), [] if end is None else [end]).astype(np.int32))
+        with self._seats.turns:
+            nats = self._read(self._ending(self._rest, self._cut))
             self.reset()
             return nats
 
@@ -118,7 +138,7 @@ class GeneratorStream:
         Raises:
             DataError: `encoding`, the text stops inside a character.
         """
-        with self._turns:
+        with self._seats.turns:
             scores = self._ahead()._scores
         return log_softmax(scores)
 
@@ -146,10 +166,10 @@ class GeneratorStream:
         check_length(length)
         vocabulary = self._vocabulary
         sampler = Sampler(sampling or Sampling(), vocabulary.size, banned=banned(vocabulary))
-        with self._turns:
+        with self._seats.turns:
             ahead = self._ahead()
             sampler.saw(np.flatnonzero(ahead._seen))
-            stream, scores = ahead._stream.fork(), ahead._scores
+            stream, scores = Stream(self._stepping, ahead._seats.snapshot(ahead.seat)), ahead._scores
         out = np.empty_like(scores)
         return drawn(lambda symbol: stream.step(symbol, out), scores, sampler, length=length, end=vocabulary.end_id)
 
@@ -160,31 +180,32 @@ class GeneratorStream:
 
     def reset(self) -> None:
         """A text begins."""
-        with self._turns:
-            self._stream.reset()
-            self._scores = self._stream.step(self._first)
+        with self._seats.turns:
+            self._scores = self._seats.begin(self.seat, self._first)
             self._seen = np.zeros_like(self._seen)
             self._rest, self._cut = "", b""
 
     def fork(self) -> GeneratorStream:
         """A second stream that goes on from here by itself."""
-        with self._turns:
+        with self._seats.turns:
             twin = copy.copy(self)
-            twin._turns, twin._stream, twin._seen = Turns(), self._stream.fork(), self._seen.copy()
+            twin._seats, twin._seen = Seats(self._stepping, "raise", few=1), self._seen.copy()
+            twin.seat = twin._seats.open(self._seats.snapshot(self.seat))
             return twin
 
     def snapshot(self) -> bytes:
         """All that `Generator.stream` needs to go on from here."""
-        with self._turns:
+        with self._seats.turns:
             arrays: list[NDArray[Any]] = [
                 self._scores,
                 np.flatnonzero(self._seen).astype(np.int64),
                 np.frombuffer(self._rest.encode() + self._cut, np.uint8),
-                np.frombuffer(self._stream.snapshot(), np.uint8),
+                np.frombuffer(self._seats.snapshot(self.seat), np.uint8),
             ]
         return pack(self._model, _KIND, {}, arrays)
 
-    def _restore(self, blob: bytes) -> None:
+    def _restored(self, blob: bytes) -> bytes:
+        """Go on from a snapshot; that of the network inside it."""
         if not isinstance(blob, (bytes, bytearray, memoryview)):
             raise SnapshotError(
                 "a snapshot must be bytes", got=type(blob).__name__, fix="Pass what snapshot() gave.", code="foreign"
@@ -201,28 +222,23 @@ class GeneratorStream:
                 "a snapshot must hold the state of a text", got="another one", fix="Take it again.", code="damaged"
             )
         self._scores, seen, waiting, inner = arrays
-        self._stream = Stream(self._stepping, inner.tobytes())
         self._seen[seen] = True
         self._rest, self._cut = _decoded(waiting.tobytes())
+        return inner.tobytes()
 
-    def _settled(self, vocabulary: TextVocabulary, piece: str | bytes) -> tuple[Ids, str, bytes]:
-        """The ids that are sure after one more piece, and what waits: characters, and bytes of half a character."""
-        data = utf8(piece) if isinstance(piece, str) else piece
-        if isinstance(vocabulary, Bytes):
-            return vocabulary.encode_bytes(data), "", b""
-        more, cut = _decoded(self._cut + data)
-        text = self._rest + more
-        n = vocabulary.settled(text)
-        return encoded(vocabulary, text[:n]), text[n:], cut
-
-    def _waiting(self) -> Ids:
+    def _waiting(self, rest: str, cut: bytes) -> Ids:
         """The ids of what waits, as it stands."""
-        if self._cut:
+        if cut:
             raise DataError(
-                "a text must end with a whole character", got=f"{len(self._cut)} bytes of one", code="encoding",
+                "a text must end with a whole character", got=f"{len(cut)} bytes of one", code="encoding",
                 fix="Feed its other bytes first.",
             )  # fmt: skip
-        return encoded(self._vocabulary, self._rest) if self._rest else np.empty(0, np.int32)
+        return encoded(self._vocabulary, rest) if rest else np.empty(0, np.int32)
+
+    def _ending(self, rest: str, cut: bytes) -> Ids:
+        """The ids of what waits, and of the end if items have one."""
+        end = self._vocabulary.end_id
+        return np.append(self._waiting(rest, cut), [] if end is None else [end]).astype(np.int32)
 
     def _ids(self, piece: Any) -> Ids:
         """The ids of a tune, or those that were given."""
@@ -238,7 +254,7 @@ class GeneratorStream:
 
     def _ahead(self) -> GeneratorStream:
         """This stream, or a fork that has read what waits."""
-        waiting = self._waiting()
+        waiting = self._waiting(self._rest, self._cut)
         if not len(waiting):
             return self
         twin = self.fork()
@@ -247,17 +263,127 @@ class GeneratorStream:
 
     def _read(self, ids: Ids) -> NDArray[np.float64]:
         """Read symbols `[n]`; their surprise."""
+        before = self.seat.room.read(self.seat.row)
+        try:
+            nats, self._scores = self._passed(self._scores, ids)
+        except BaseException:
+            self.seat.room.write(self.seat.row, *before)
+            raise
+        self._seen[ids] = True
+        return nats
+
+    def _passed(self, scores: NDArray[np.float32], ids: Ids) -> _Read:
+        """Let the network read symbols `[n]`, for the first of which it gave these scores."""
         nats, at_once = [np.empty(0)], max(_AT_ONCE // self._vocabulary.size, 1)
         for a in range(0, len(ids), at_once):
             part = ids[a : a + at_once]
-            scores = self._stream.run(part)
-            nats.append(surprise(np.concatenate([self._scores[None], scores[:-1]]), part))
-            self._scores = scores[-1].copy()
-        self._seen[ids] = True
-        return np.concatenate(nats)
+            after = self._seats.run(self.seat, part)
+            nats.append(surprise(np.concatenate([scores[None], after[:-1]]), part))
+            scores = after[-1].copy()
+        return _Read(np.concatenate(nats), scores)
 
     def _shown(self, symbol: int) -> str:
         return self._vocabulary.decode([symbol]) if isinstance(self._vocabulary, TextVocabulary) else ""
+
+
+def feed_together(
+    streams: Sequence[GeneratorStream], pieces: Sequence[str], *, ends: bool = False
+) -> list[NDArray[np.float64]]:
+    """As `feed` of different streams, in as few calls as there can be, to the same bits.
+
+    Args:
+        streams: Of one model, in the same seats.
+        pieces: A text for each.
+        ends: With each text its item ends; as `feed`, and then `finish`.
+
+    Raises:
+        DataError: As for `feed` and `finish`, of any of them; none has moved.
+    """
+    with streams[0]._seats.turns:
+        found = _settled(text_vocabulary(streams[0]._vocabulary), streams, pieces)
+        rows = [one.ids for one in found]
+        if ends:
+            rows = [
+                np.concatenate([one.ids, s._ending(one.rest, one.cut)]) for s, one in zip(streams, found, strict=True)
+            ]
+        nats = _read_together(streams, rows)
+        for stream, one in zip(streams, found, strict=True):
+            stream._rest, stream._cut = one.rest, one.cut
+            if ends:
+                stream.reset()
+    return nats
+
+
+def feed_each(stream: GeneratorStream, pieces: Sequence[str]) -> list[NDArray[np.float64]]:
+    """As `feed` of several texts, one after the other, read in one call.
+
+    Raises:
+        DataError: As for `feed`, of any of them; none was taken.
+    """
+    with stream._seats.turns:
+        found = _settled(text_vocabulary(stream._vocabulary), [stream] * len(pieces), pieces)
+        nats = stream._read(np.concatenate([one.ids for one in found]))
+        stream._rest, stream._cut = found[-1].rest, found[-1].cut
+    return np.split(nats, np.cumsum([len(one.ids) for one in found])[:-1])
+
+
+def _settled(
+    vocabulary: TextVocabulary, streams: Sequence[GeneratorStream], pieces: Sequence[str | bytes]
+) -> list[_Settled]:
+    """What the pieces settle, each of another stream, or one after the other of the same one."""
+    waits, left, texts = dict[int, tuple[str, bytes]](), list[tuple[str, bytes]](), list[str]()
+    for stream, piece in zip(streams, pieces, strict=True):
+        rest, cut = waits.get(id(stream), (stream._rest, stream._cut))
+        data = utf8(piece) if isinstance(piece, str) else piece
+        more, cut = (piece, b"") if isinstance(piece, str) and not cut else _decoded(cut + data)
+        text = rest + more
+        n = vocabulary.settled(text)
+        texts.append(text[:n])
+        left.append((text[n:], cut))
+        waits[id(stream)] = left[-1]
+    rows = [encoded(vocabulary, texts[0])] if len(texts) == 1 else vocabulary.encode_each(texts)
+    return [_Settled(ids, *both) for ids, both in zip(rows, left, strict=True)]
+
+
+def _read_together(streams: Sequence[GeneratorStream], rows: Sequence[Ids]) -> list[NDArray[np.float64]]:
+    """Let each stream read its symbols; their surprise. If one fails, none has moved."""
+    if len(streams) == 1:
+        return [streams[0]._read(rows[0])]
+    put_back = streams[0]._seats.together([stream.seat for stream in streams]).kept()
+    at_once, done = max(_AT_ONCE // streams[0]._vocabulary.size, 1), list[_Read]()
+    try:
+        for a in range(0, len(streams), at_once):
+            done += _read_some(streams[a : a + at_once], rows[a : a + at_once])
+    except BaseException:
+        put_back()
+        raise
+    for stream, row, one in zip(streams, rows, done, strict=True):
+        stream._scores = one.scores
+        stream._seen[row] = True
+    return [one.nats for one in done]
+
+
+def _read_some(streams: Sequence[GeneratorStream], rows: Sequence[Ids]) -> list[_Read]:
+    """Symbol after symbol for all streams, the ones with most symbols first, so that those that go on stay in front."""
+    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+    lengths = np.array([len(rows[i]) for i in order])
+    begins, flat = np.cumsum(lengths) - lengths, np.concatenate([rows[i] for i in order]).astype(np.int64)
+    scores, nats = np.stack([streams[i]._scores for i in order]), np.empty(len(flat))
+    together = streams[0]._seats.together([streams[i].seat for i in order])
+    for t in range(int(lengths[0])):
+        n = int(np.searchsorted(-lengths, -t))
+        if n == 1:  # the rest of the longest one, in one call
+            alone = streams[order[0]]
+            nats[t : lengths[0]], scores[0] = alone._passed(scores[0], rows[order[0]][t:])
+            break
+        at = begins[:n] + t
+        nats[at] = surprise(scores[:n], flat[at])
+        scores[:n] = together.step(flat[at])
+    done = {
+        i: _Read(nats[a : a + n], scores[k].copy())
+        for k, (i, a, n) in enumerate(zip(order, begins, lengths, strict=True))
+    }
+    return [done[i] for i in range(len(rows))]
 
 
 def _decoded(data: bytes) -> tuple[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,10 +12,12 @@ import numpy as np
 from ostinato.cells.base import Cell
 from ostinato.errors import KernelError
 from ostinato.maps.base import Array, Context, Part, Shape, State, Weight, Weights, silence
+from ostinato.maps.dropout import Dropout
 from ostinato.runtime import compiled_maps, native, stepped
 from ostinato.runtime.arrays import NUMPY, with_native
 from ostinato.runtime.compiled_maps import RowMap
 from ostinato.runtime.native import Prepared
+from ostinato.scans.recurrent import Recurrent
 
 T = TypeVar("T")
 
@@ -100,6 +102,18 @@ class Machine:
             if self._own.issuperset(key[1:]):
                 kept[key] = found
         return found
+
+    @cached_property
+    def rowwise(self) -> bool:
+        """Whether a row of float32 surely has the same bits alone and in any batch, since compiled code computes it."""
+        return all(self._rowwise(number) for number in range(len(self.parts)))
+
+    def _rowwise(self, number: int) -> bool:
+        part = self.parts[number]
+        if isinstance(part, Recurrent):
+            like = np.empty((1, 1, 1), np.float32)
+            return native.why_not(part.cell, like) is None or stepped.why_not(part.cell, like) is None
+        return isinstance(part, Dropout) or self.row_map(number) is not None
 
     def row_map(self, number: int) -> RowMap | None:
         """Compiled code for layer `number` if it is one without state that has it; its weights are packed once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,16 @@ class PlainSteps:
         """How many steps a row has made, and copies of its arrays, in the order of `OneStep.starts`."""
         with self._turns:
             return int(self.counts[row]), [array[row].copy() for array in self.arrays]
+
+    def kept(self, rows: NDArray[np.int64]) -> Callable[[], None]:
+        """Keeps where these rows are; what it gives puts them back."""
+        before = [self.read(row) for row in rows.tolist()]
+
+        def put_back() -> None:
+            for row, one in zip(rows.tolist(), before, strict=True):
+                self.write(row, *one)
+
+        return put_back
 
     def write(self, row: int, steps: int, arrays: Any) -> None:
         """The inverse of `read`."""

@@ -12,6 +12,7 @@ from tests.unit.runtime.forecasters import forecaster
 from ostinato.data import Cleaning
 from ostinato.data.framing import ANCHORS
 from ostinato.errors import ArgumentError, DataError, DataWarning, OstinatoError, ShapeError, SnapshotError
+from ostinato.runtime.forecaster_stream import ForecasterStream, step_together
 
 NEAR = {"rtol": 2e-5, "atol": 1e-6}
 RNG = np.random.default_rng(3)
@@ -222,7 +223,7 @@ def test_hours_with_offsets_are_moments_and_not_dates():
     stream.step(1.0, "2021-03-02T00:00 +0200")
     stream.step(1.0, dt.datetime(2021, 3, 2, 1, tzinfo=berlin))
     stream.step(1.0, "2021-03-02T00:00Z")
-    assert stream._state.clock.last == np.datetime64("2021-03-02T00:00")
+    assert stream._clock(stream._now()).last == np.datetime64("2021-03-02T00:00")
     with pytest.raises(DataError) as caught:
         stream.step(1.0, "2021-03-02T01:00")
     assert caught.value.code == "timezone"
@@ -298,3 +299,43 @@ def test_snapshots_with_right_checksums_and_other_contents_are_refused():
     del facts["top"]
     with pytest.raises(SnapshotError):
         model.stream(pack(model.fingerprint, "forecast", facts, arrays))
+
+
+HOURS = np.datetime64("2021-03-01", "h") + np.arange(40)
+LATE = np.concatenate([DAYS, DAYS + 40])
+WAYS = {
+    "counted": ({}, None), "no times": ({"timed": True}, None), "days": ({"timed": True}, DAYS),
+    "text": ({"timed": True}, DAYS.astype(str)), "local days": ({"timed": True}, [f"{d}T00:00+02:00" for d in DAYS]),
+    "hours": ({"timed": True, "freq": "h"}, HOURS), "moments": ({"timed": True, "freq": "h"}, [f"{h}Z" for h in HOURS]),
+    "objects": ({"timed": True}, DAYS.astype("datetime64[us]").tolist()),
+    "any times": ({"timed": True, "cleaning": Cleaning(gaps="as-is")}, np.delete(LATE, 9)),
+    "some times": ({"timed": True}, [None, None, *DAYS[:30], None, DAYS[31]]),
+    "filled": ({"timed": True, "cleaning": Cleaning(gaps="fill")}, np.delete(LATE, [9, 20])),
+    "whole numbers": ({}, list(range(5, 45))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("series", [None, "a"])
+def test_plain_values_are_taken_as_those_that_are_looked_at_one_by_one(way, series, monkeypatch):
+    given, times = WAYS[way]
+    model = forecaster(**given)
+    if series is not None and times is not None:
+        times = None
+    n = 34 if times is None else min(len(times), len(VALUES))
+    values, times = VALUES[:n], None if times is None else times[:n]
+    plain, other = model.stream(series=series), model.stream(series=series)
+    several = [model.stream(series=series) for _ in range(3)]
+    together = [
+        step_together(several, [v] * 3, None if times is None else [times[i]] * 3) for i, v in enumerate(values)
+    ]
+    found = plain.run(values, times)
+    monkeypatch.setattr(ForecasterStream, "_plan", ForecasterStream._planned)
+    want = other.run(values, times)
+    assert plain.snapshot() == other.snapshot()
+    assert {stream.snapshot() for stream in several} == {plain.snapshot()}
+    assert any(one is not None for one in want)
+    for one, three, right in zip(found, together, want, strict=True):
+        same(one, right)
+        for each in three:
+            same(each, right)

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from tests.unit.runtime.generators import TEXT, TUNES, VOCABULARIES, generator, source
 
+from ostinato.cells import CELLS
 from ostinato.data.inputs import write_tune
 from ostinato.data.vocabularies.words import Words
 from ostinato.errors import ArgumentError, DataError, SnapshotError
+from ostinato.maps.dense import Dense
+from ostinato.maps.embedding import Embedding
 from ostinato.runtime.decode import Sampling
+from ostinato.runtime.generator_stream import feed_together
 from ostinato.runtime.snapshot import pack, unpack
+from ostinato.scans.recurrent import Recurrent
 
 NEAR = {"rtol": 0, "atol": 1e-5}
 TEXTS = [name for name in VOCABULARIES if name != "midi"]
@@ -205,3 +210,19 @@ def test_nothing_settles_that_could_change():
                 sure = kind.settled(text[:n])
                 joined = [*kind.encode(text[:sure]), *kind.encode(text[sure:])]
                 assert joined == kind.encode(text).tolist()
+
+
+def test_scores_that_overflow_leave_all_streams_as_they_were():
+    vocabulary = VOCABULARIES["characters"]
+    grows = Recurrent(CELLS["simple_rnn"](6, activation="relu"), return_sequences=True)
+    model = generator(vocabulary, (Embedding(vocabulary.size, 4), grows, Dense(vocabulary.size)), scale=1e3)
+    seats = model.seats()
+    streams = [model.stream_in(seats) for _ in range(3)]
+    pieces = ["the", TEXT, "rain"]
+    before = [stream.snapshot() for stream in streams]
+    for use in (lambda: feed_together(streams, pieces), lambda: streams[1].feed(TEXT)):
+        with pytest.raises(DataError) as caught:
+            use()
+        assert caught.value.code == "nonfinite"
+        assert [stream.snapshot() for stream in streams] == before
+    assert len(feed_together(streams, ["t", "", "th"])[2]) == 2

@@ -1,12 +1,14 @@
-"""Records of a network, several at once: the same answers and the same states as one after the other."""
+"""Records of a model, several at once: the same answers and the same states as one after the other."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from tests.laws.own_cell import Leaky
+from tests.unit.runtime.generators import TEXT, VOCABULARIES, generator
 from tests.unit.runtime.networks import network, of_numbers, of_symbols
 
 from ostinato.maps.dense import Dense
@@ -22,6 +24,8 @@ NETWORKS = {
     "symbols": of_symbols,
     "in Python": lambda: network([Recurrent(Leaky(5)), Dense(2)]),
 }
+TEXTS = {name: partial(generator, vocabulary) for name, vocabulary in VOCABULARIES.items() if name != "midi"}
+MODELS = NETWORKS | TEXTS
 ORDERS = {
     "by chance": lambda rng, n: rng.integers(0, 40, n),
     "in turn": lambda rng, n: np.arange(n) % 40,
@@ -32,12 +36,22 @@ BAD = {
     "numbers": [[1, None, 2], [1, 2], [1, 2, 1e39]],
     "symbols": [7, 1.5, None],
     "in Python": [[1, 2, 3, 4], [1, None, 1]],
+    "characters": ["the \U0001f98a"],
+    "names": ["\U0001f98a"],
 }
+
+
+def one(kind, rng):
+    """What a line has for its stream."""
+    if kind in TEXTS:
+        a, b = np.sort(rng.integers(0, len(TEXT), 2))
+        return TEXT[a : b if rng.random() < 0.3 else a + int(rng.integers(6))]
+    return int(rng.integers(7)) if kind == "symbols" else rng.normal(size=3).round(2).tolist()
 
 
 def lines(kind, order, *, bad):
     """Lines with names, resets and, if asked for, what cannot be answered."""
-    rng = np.random.default_rng(3)
+    rng, field = np.random.default_rng(3), "text" if kind in TEXTS else "x"
     found = []
     for name in ORDERS[order](rng, 300).tolist():
         line = {"id": name} if name else {}
@@ -45,10 +59,10 @@ def lines(kind, order, *, bad):
         if chance < 0.04:
             line |= {"reset": True}
         if not 0.02 < chance < 0.04:
-            line["x"] = int(rng.integers(7)) if kind == "symbols" else rng.normal(size=3).round(2).tolist()
+            line[field] = one(kind, rng)
         if bad and chance > 0.97:
-            line["x"] = BAD[kind][int(rng.integers(len(BAD[kind])))]
-        found.append(json.dumps(line).encode() if "x" in line or "reset" in line else b'{"reset": true}')
+            line[field] = BAD[kind][int(rng.integers(len(BAD[kind])))]
+        found.append(json.dumps(line).encode() if field in line or "reset" in line else b'{"reset": true}')
     return found
 
 
@@ -72,12 +86,14 @@ def at_once(records, given, size):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("kind", NETWORKS)
-@pytest.mark.parametrize("policy", ["raise", "hold"])
-@pytest.mark.parametrize("bad", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "policy", "bad"),
+    [(kind, policy, bad) for kind in NETWORKS for policy in ("raise", "hold") for bad in (False, True)]
+    + [(kind, "raise", bad) for kind in TEXTS for bad in (False, True) if not bad or kind in BAD],
+)
 def test_several_at_once_are_as_one_after_the_other(kind, order, policy, bad):
-    model = NETWORKS[kind]()
-    if native.available() is None:
+    model = MODELS[kind]()
+    if native.available() is None and kind in NETWORKS:
         assert (model.stepping.plain is None) == (kind != "in Python")
     alone = records_of(model, nonfinite=policy)
     given = [alone.parse(line) for line in lines(kind, order, bad=bad)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -91,6 +91,10 @@ class Vocabulary(ABC):
     @abstractmethod
     def encode(self, source: Any) -> Ids:
         """The ids `[n]` of one text or tune, without start and end."""
+
+    def encode_each(self, sources: Sequence[Any]) -> list[Ids]:
+        """The ids of several texts or tunes, each by itself."""
+        return [self.encode(source) for source in sources]
 
     @abstractmethod
     def decode(self, ids: ArrayLike) -> Any:

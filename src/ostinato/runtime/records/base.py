@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -50,19 +50,16 @@ class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Records(ABC, Generic[S]):
     """Answers records, each by the stream that it names; a new name opens a new stream.
 
-    A record that raises has changed nothing.
+    A record that raises has changed nothing. Records of different streams, or several of one, are answered in one call.
 
     Args:
         name: The stream of records that name none.
     """
 
-    most: ClassVar[int] = 1024
-    """Streams that are open at once; the others wait as snapshots, which are smaller."""
-
     def __init__(self, name: str | None = None) -> None:
         self._name = name
         self._open: dict[str | None, S] = {}
-        self._waiting: dict[str | None, bytes] = {}
+        self._waiting: dict[str | None, bytes] = {}  # restored, and not yet used
 
     def __len__(self) -> int:
         return len(self._open) + len(self._waiting)
@@ -103,6 +100,15 @@ class Records(ABC, Generic[S]):
         """What the stream answers to what it is given."""
 
     @abstractmethod
+    def _run(self, stream: S, given: Sequence[Any]) -> list[dict[str, Any]]:
+        """What one stream answers to several things, one after the other; if it raises, nothing has changed. So here
+        and in `_step` a `ValueError` means that they do not fit together."""
+
+    @abstractmethod
+    def _step(self, streams: Sequence[S], given: Sequence[Any]) -> list[dict[str, Any]]:
+        """What different streams answer, each to one thing; if it raises, nothing has changed."""
+
+    @abstractmethod
     def _blob(self, stream: S) -> bytes:
         """A snapshot of the stream."""
 
@@ -113,12 +119,63 @@ class Records(ABC, Generic[S]):
         """The answers to the first of several records, and what is wrong with the one after these, if it cannot be
         answered; that one and those behind it have changed nothing. The answers are those of `answer`, to the bit."""
         said: list[dict[str, Any]] = []
-        for record in records:
-            try:
-                said.append(self.answer(record))
-            except OstinatoError as error:
+        while len(said) < len(records):
+            found, error = self._answered(self._group(records, len(said)))
+            said += found
+            if error is not None:
                 return said, error
         return said, None
+
+    def _answered(self, group: Sequence[Record]) -> tuple[list[dict[str, Any]], OstinatoError | None]:
+        """As `answers`, of records that one call can answer; if one of them is wrong, halves of them are tried."""
+        if len(group) == 1:
+            try:
+                return [self.answer(group[0])], None
+            except OstinatoError as error:
+                return [], error
+        try:
+            return self._together(group), None
+        except (OstinatoError, ValueError):
+            half = len(group) // 2
+        said, wrong = self._answered(group[:half])
+        if wrong is not None:
+            return said, wrong
+        more, wrong = self._answered(group[half:])
+        return said + more, wrong
+
+    def _group(self, records: Sequence[Record], first: int) -> Sequence[Record]:
+        """Records from the `first` one on that one call can answer: all of one stream, or all of different ones."""
+        begin, seen = self._called(records[first]), set[str | None]()
+        one = first + 1 < len(records) and self._called(records[first + 1]) == begin
+        last = first
+        for record in records[first:]:
+            name = self._called(record)
+            goes_on = name == begin and (last == first or not record.reset) if one else name not in seen
+            if record.given is None or not goes_on:
+                break
+            seen.add(name)
+            last += 1
+        return records[first : max(last, first + 1)]
+
+    def _together(self, group: Sequence[Record]) -> list[dict[str, Any]]:
+        """The answers to a group; if it raises, nothing has changed."""
+        names, given = [self._called(record) for record in group], [record.given for record in group]
+        one = names[0] == names[1]
+        streams: list[S] = []
+        try:
+            for record, name in zip(group[:1] if one else group, names, strict=False):
+                streams.append(self._stream(name, reset=record.reset))
+            said = self._run(streams[0], given) if one else self._step(streams, given)
+        except BaseException:
+            for name, stream in zip(names, streams, strict=False):
+                self._drop(name, stream)
+            raise
+        for name, stream in zip(names, streams, strict=False):
+            self._keep(name, stream)
+        return [
+            answer if record.id is None else {"id": record.id, **answer}
+            for record, answer in zip(group, said, strict=True)
+        ]
 
     def answer(self, record: Record) -> dict[str, Any]:
         """The answer to a record: its id, if it has one, and what the stream says.
@@ -155,17 +212,10 @@ class Records(ABC, Generic[S]):
         return self._made(name, None if reset else self._waiting.get(name)) if known is None else known
 
     def _keep(self, name: str | None, stream: S) -> None:
-        """Keep a stream open; the one that was used longest ago waits if there are too many."""
-        if self._open.get(name) is stream:
-            self._open[name] = self._open.pop(name)  # the last one now
-            return
-        self._forget(name)
-        self._open[name] = stream
-        if len(self._open) > self.most:
-            oldest = next(iter(self._open))
-            waits = self._open.pop(oldest)
-            self._waiting[oldest] = self._blob(waits)
-            self._end(waits)
+        """Keep a stream that `_stream` has given."""
+        if self._open.get(name) is not stream:
+            self._forget(name)
+            self._open[name] = stream
 
     def _drop(self, name: str | None, stream: S) -> None:
         """End a stream that `_stream` has given, if it was opened for a record that failed."""

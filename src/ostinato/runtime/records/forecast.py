@@ -6,13 +6,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ostinato.data.times import time_text
 from ostinato.data.values import numbers_from_text
 from ostinato.errors import DataError, DataWarning
+from ostinato.runtime.ahead import Ahead
 from ostinato.runtime.forecaster import Forecaster
-from ostinato.runtime.forecaster_stream import Ahead, ForecasterStream
+from ostinato.runtime.forecaster_stream import ForecasterStream, step_together
 from ostinato.runtime.records.base import Record, Records, check_columns, decoded, only_reset, reset_of
 
+_DAY = 86_400_000_000
 _Field = int | float | str | bool | None
 _NEEDS = {"y"}
 _KNOWS = {"id", "ds", "y", "reset"}
@@ -112,16 +117,42 @@ class ForecastRecords(Records[ForecasterStream]):
         return stream.snapshot()
 
     def _moved(self, stream: ForecasterStream, given: _Value) -> dict[str, Any]:
-        ahead = stream.step(given.y, given.ds)
-        said: dict[str, Any] = {"forecast": _told(ahead)}
-        return said | {"borrowed": ahead.borrowed} if ahead is not None and ahead.borrowed else said
+        return _told([stream.step(given.y, given.ds)])[0]
+
+    def _run(self, stream: ForecasterStream, given: Sequence[_Value]) -> list[dict[str, Any]]:
+        return _told(stream.run([one.y for one in given], [one.ds for one in given]))
+
+    def _step(self, streams: Sequence[ForecasterStream], given: Sequence[_Value]) -> list[dict[str, Any]]:
+        return _told(step_together(streams, [one.y for one in given], [one.ds for one in given]))
 
 
-def _told(ahead: Ahead | None) -> dict[str, Any] | None:
-    if ahead is None:
-        return None
-    times = None if ahead.times is None else time_text(ahead.times)
-    return {"ds": times, **dict(zip(ahead.columns, ahead.quantiles.T.tolist(), strict=True))}
+def _told(found: list[Ahead | None]) -> list[dict[str, Any]]:
+    """The answers to forecasts."""
+    there = [ahead for ahead in found if ahead is not None]
+    if not there:
+        return [{"forecast": None} for _ in found]
+    numbers = iter(np.stack([ahead.quantiles.T for ahead in there]).tolist())
+    times = iter(_texts([ahead.times for ahead in there]))
+    said: list[dict[str, Any]] = []
+    for ahead in found:
+        if ahead is None:
+            said.append({"forecast": None})
+            continue
+        said.append({"forecast": {"ds": next(times), **dict(zip(ahead.columns, next(numbers), strict=True))}})
+        if ahead.borrowed:
+            said[-1]["borrowed"] = ahead.borrowed
+    return said
+
+
+def _texts(times: Sequence[NDArray[Any] | None]) -> list[list[str] | None]:
+    """Times of forecasts, each as `time_text` writes it."""
+    rows = [row for row in times if row is not None]
+    together = np.concatenate(rows) if rows else np.zeros(0)
+    if together.dtype.kind == "M" and (together.astype(np.int64) % _DAY).any():  # they may need several units
+        return [None if row is None else time_text(row) for row in times]
+    texts = time_text(together)
+    begins = iter(range(0, len(texts), max(map(len, rows), default=1)))
+    return [None if row is None else texts[(a := next(begins)) : a + len(row)] for row in times]
 
 
 def _form(got: str) -> DataError:

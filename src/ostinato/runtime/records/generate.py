@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ostinato.runtime.generator import Generator
-from ostinato.runtime.generator_stream import GeneratorStream
+from ostinato.runtime.generator_stream import GeneratorStream, feed_each, feed_together
 from ostinato.runtime.records.base import Record, Records, Wire, check_columns, decoded, only_reset, reset_of
 from ostinato.runtime.writing import text_vocabulary
 
@@ -32,6 +35,7 @@ class GenerateRecords(Records[GeneratorStream]):
     def __init__(self, generator: Generator, *, name: str | None = None) -> None:
         super().__init__(name)
         self._generator, self._items = generator, text_vocabulary(generator.vocabulary).items
+        self._seats = generator.seats()
 
     @property
     def model(self) -> str:
@@ -62,15 +66,30 @@ class GenerateRecords(Records[GeneratorStream]):
         return [answer.get("symbols"), answer.get("nats")]
 
     def _made(self, name: str | None, blob: bytes | None = None) -> GeneratorStream:
-        return self._generator.stream(blob)
+        return self._generator.stream_in(self._seats, blob)
 
     def _blob(self, stream: GeneratorStream) -> bytes:
         return stream.snapshot()
 
+    def _end(self, stream: GeneratorStream) -> None:
+        self._seats.close(stream.seat)
+
     def _moved(self, stream: GeneratorStream, given: str) -> dict[str, Any]:
+        return self._step([stream], [given])[0]
+
+    def _run(self, stream: GeneratorStream, given: Sequence[str]) -> list[dict[str, Any]]:
         if not self._items:
-            nats = stream.feed(given)
-            return {"symbols": len(nats), "nats": float(nats.sum())}
-        first = stream.feed(given)
-        last = stream.finish()
-        return {"symbols": len(first) + len(last), "nats": float(first.sum() + last.sum())}
+            return [_told(nats) for nats in feed_each(stream, given)]
+        others = [self._made(None) for _ in given[1:]]  # each item begins anew, so that other streams say the same
+        try:
+            return self._step([stream, *others], given)
+        finally:
+            for other in others:
+                self._end(other)
+
+    def _step(self, streams: Sequence[GeneratorStream], given: Sequence[str]) -> list[dict[str, Any]]:
+        return [_told(nats) for nats in feed_together(streams, given, ends=self._items)]
+
+
+def _told(nats: NDArray[np.float64]) -> dict[str, Any]:
+    return {"symbols": len(nats), "nats": float(nats.sum())}

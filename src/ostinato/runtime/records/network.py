@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from types import GenericAlias
 from typing import Any
@@ -12,7 +11,7 @@ from msgspec import UNSET, UnsetType, defstruct
 from numpy.typing import NDArray
 
 from ostinato.data.values import numbers_from_text
-from ostinato.errors import DataError, OstinatoError, ShapeError
+from ostinato.errors import DataError, ShapeError
 from ostinato.runtime.models import Network
 from ostinato.runtime.reading import check_policy
 from ostinato.runtime.records.base import Record, Records, Wire, decoded, only_reset, reset_of
@@ -26,16 +25,13 @@ _NUMBERS: Any = float | None
 class NetworkRecords(Records[Seat]):
     """A list of numbers, or `{"x": […]}`, is answered by `{"y": […]}`.
 
-    Streams share their memory, and steps of several of them, or several of one, are computed in one call.
+    Streams share their memory.
 
     Args:
         network: The network.
         nonfinite: See `ostinato.runtime.stream.Stream`; null is NaN.
         name: The stream of records that name none.
     """
-
-    most = sys.maxsize
-    """All of them are open: a seat is smaller than a snapshot."""
 
     def __init__(self, network: Network, *, nonfinite: str = "raise", name: str | None = None) -> None:
         super().__init__(name)
@@ -99,62 +95,17 @@ class NetworkRecords(Records[Seat]):
         """The numbers of an answer, none for one without."""
         return np.ravel(answer["y"]).tolist() if "y" in answer else [None] * self._width
 
-    def answers(self, records: Sequence[Record]) -> tuple[list[dict[str, Any]], OstinatoError | None]:
-        """As of all records, with as few calls as there can be."""
-        said: list[dict[str, Any]] = []
-        while len(said) < len(records):
-            group = self._group(records, len(said))
-            try:
-                found = self._together(group) if len(group) > 1 else None
-            except (OstinatoError, ValueError):  # one of them is wrong, and which one is found by itself
-                found = None
-            if found is None:
-                found, error = super().answers(group)
-                if error is not None:
-                    return said + found, error
-            said += found
-        return said, None
-
-    def _group(self, records: Sequence[Record], first: int) -> Sequence[Record]:
-        """Records from the `first` one on that one call can answer: all of one stream, or all of different ones."""
-        begin, seen = self._called(records[first]), set[str | None]()
-        one = first + 1 < len(records) and self._called(records[first + 1]) == begin
-        last = first
-        for record in records[first:]:
-            name = self._called(record)
-            goes_on = name == begin and (last == first or not record.reset) if one else name not in seen
-            if record.given is None or not goes_on:
-                break
-            seen.add(name)
-            last += 1
-        return records[first : max(last, first + 1)]
-
-    def _together(self, group: Sequence[Record]) -> list[dict[str, Any]]:
-        """The answers to a group; if it raises, nothing has changed."""
-        names = [self._called(record) for record in group]
-        x = np.array([record.given for record in group])
-        one = names[0] == names[1]
-        seats: list[Seat] = []
-        try:
-            for record, name in zip(group[:1] if one else group, names, strict=False):
-                seats.append(self._stream(name, reset=record.reset))
-            y = self._seats.run(seats[0], x) if one else self._seats.step(seats, x)
-        except BaseException:
-            for name, seat in zip(names, seats, strict=False):
-                self._drop(name, seat)
-            raise
-        for name, seat in zip(names, seats, strict=False):
-            self._keep(name, seat)
-        return [
-            {"y": row} if record.id is None else {"id": record.id, "y": row}
-            for record, row in zip(group, y.tolist(), strict=True)
-        ]
-
     def _made(self, name: str | None, blob: bytes | None = None) -> Seat:
         return self._seats.open(blob)
 
     def _moved(self, stream: Seat, given: Any) -> dict[str, Any]:
         return {"y": self._seats.step_one(stream, given).tolist()}
+
+    def _run(self, stream: Seat, given: Sequence[Any]) -> list[dict[str, Any]]:
+        return [{"y": y} for y in self._seats.run(stream, np.array(given)).tolist()]
+
+    def _step(self, streams: Sequence[Seat], given: Sequence[Any]) -> list[dict[str, Any]]:
+        return [{"y": y} for y in self._seats.step(streams, np.array(given)).tolist()]
 
     def _blob(self, stream: Seat) -> bytes:
         return self._seats.snapshot(stream)
