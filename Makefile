@@ -76,13 +76,15 @@ drift: $(VENV)/.dev
 	$(BIN)/cmake --build build/plain
 	OSTINATO_STEPS=100000000 build/plain/tests/native_tests drift
 
-# The step machine in a C program; model.h is what ostinato.convert.c_source makes of a network.
+# The step machine in C programs: one opens a model file, the other has model.h, which ostinato.convert.c_source makes of it.
 example: $(VENV)/.dev
 	$(PIP) cmake ninja
 	$(BIN)/cmake -S native -B build/c -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DOSTINATO_MODULE=OFF -DOSTINATO_LIBRARY=ON
 	$(BIN)/cmake --build build/c
-	$(BIN)/python native/examples/model.py build/c/model.h
+	$(BIN)/python native/examples/model.py build/c/model.h build/c/model.safetensors
+	cc -O2 -Inative/include -o build/c/open native/examples/open.c build/c/libostinato.a -lstdc++ -lpthread -ldl -lm
 	cc -O2 -Ibuild/c -Inative/include -o build/c/stream native/examples/stream.c build/c/libostinato.a -lstdc++ -lpthread -ldl -lm
+	printf '0.1 0.2\n0.3 0.4\n' | build/c/open build/c/model.safetensors
 	printf '0.1 0.2\n0.3 0.4\n' | build/c/stream
 
 lint: $(VENV)/.dev
