@@ -1,4 +1,4 @@
-"""The C library of native/ with one instruction set, compiled once for all tests, and hardly optimised: it is quicker."""
+"""The C library of native/ with one instruction set, hardly optimised, compiled once for all tests."""
 
 from __future__ import annotations
 
