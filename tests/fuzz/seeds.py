@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.attacks.build import forecast, generate, model
 from tests.attacks.make_attacks import ATTACKS
@@ -25,10 +26,11 @@ from ostinato.scans.recurrent import Recurrent
 LARGEST = 6000
 """Most bytes of a seed: small ones are quick to read."""
 
-_OPTIONS = {
-    "activation": {"activation": "elu"}, "activity_penalty": {"alpha": 0.5}, "attention": {"query": "learned", "use_scale": True},
-    "conv1d": {"filters": 2, "kernel_size": 2}, "dense": {"units": 2}, "dropout": {"rate": 0.5}, "embedding": {"input_dim": 4, "output_dim": 2},
-    "repeat_vector": {"n": 2}, "reshape": {"target_shape": (3, 2)}, "unembedding": {"units": 2},
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "activation": {"activation": "elu"}, "activity_penalty": {"alpha": 0.5}, "dense": {"units": 2},
+    "attention": {"query": "learned", "use_scale": True}, "conv1d": {"filters": 2, "kernel_size": 2},
+    "dropout": {"rate": 0.5}, "embedding": {"input_dim": 4, "output_dim": 2}, "repeat_vector": {"n": 2},
+    "reshape": {"target_shape": (3, 2)}, "unembedding": {"units": 2},
 }  # fmt: skip
 _SHAPES: dict[str, Shape] = {"embedding": (None,), "repeat_vector": (3,)}
 
