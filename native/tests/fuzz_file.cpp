@@ -9,76 +9,21 @@
 #include <vector>
 
 #include "../file/contents.hpp"
-#include "../file/sha256.hpp"
 #include "../include/ostinato/file.h"
+#include "model_file.hpp"
 
 using namespace std::literals;
+using namespace model_file;
 using ostinato::file::Contents;
 using ostinato::file::Refused;
-using ostinato::file::Sha256;
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
 
 namespace {
 
-constexpr std::size_t head = 8;
-const std::string zeros(64, '0');
-
-std::string hash(std::string_view text) {
-    Sha256 sum;
-    sum.add(text.data(), text.size());
-    return sum.hex();
-}
-
 using Rng = std::minstd_rand;
 
 std::size_t below(Rng& rng, std::size_t n) { return n ? rng() % n : 0; }
-
-// What a file consists of: JSON without escapes, and numbers.
-struct Pieces {
-    std::string manifest, entries, data;
-};
-
-bool cut(std::string_view file, Pieces& to) {
-    if (file.size() < head + 2) return false;
-    std::uint64_t length = 0;
-    std::memcpy(&length, file.data(), head);
-    if (length > file.size() - head) return false;
-    const std::string_view header = file.substr(head, length), key = "\"ostinato\":\"";
-    const std::size_t found = header.find(key);
-    if (found == header.npos) return false;
-    std::size_t at = found + key.size();
-    for (; at < header.size() && header[at] != '"'; ++at) {
-        if (header[at] == '\\' && ++at == header.size()) return false;
-        to.manifest += header[at];
-    }
-    const std::size_t end = header.find('}', at);
-    if (end == header.npos) return false;
-    to.entries = header.substr(end + 1);
-    to.data = file.substr(head + length);
-    return true;
-}
-
-std::string joined(Pieces pieces) {
-    constexpr std::string_view key = "\"data_sha256\":";
-    if (const std::size_t at = pieces.manifest.find(key); at != key.npos) {
-        const std::size_t begin = pieces.manifest.find('"', at + key.size());
-        const std::size_t end = begin == key.npos ? key.npos : pieces.manifest.find('"', begin + 1);
-        if (end != key.npos) pieces.manifest.replace(begin + 1, end - begin - 1, hash(pieces.data));
-    }
-    std::string header = "{\"__metadata__\":{\"header_sha256\":\"" + zeros + "\",\"ostinato\":\"";
-    for (const char c : pieces.manifest) {
-        if (c == '"' || c == '\\') header += '\\';
-        header += c;
-    }
-    header += "\"}" + pieces.entries;
-    header.resize((header.size() + 7) / 8 * 8, ' ');
-    header.replace(header.find(zeros), 64, hash(header));
-    std::string file(head, '\0');
-    const std::uint64_t length = header.size();
-    std::memcpy(file.data(), &length, head);
-    return file + header + pieces.data;
-}
 
 constexpr std::string_view words[] = {
     "0", "1", "-1", "2", "3", "4", "5", "8", "9", "12", "1024", "2147483647", "2147483648", "4611686018427387904",
