@@ -189,6 +189,72 @@ TEST(layers) {
           "layers");
 }
 
+// The answer to one layer without weights, or with those that `entries` name.
+std::string of_layer(const std::string& layer, const std::string& shape = "[4,2]") {
+    Pieces pieces{R"({"format":1,"ostinato":"0","task":"sequential","input_shape":)" + shape + R"(,"layers":[{"name":"a",)" + layer +
+                      R"(}],"data_sha256":"x"})", "}", ""};
+    return answer(joined(pieces));
+}
+
+std::string map_of(const std::string& kind, const std::string& config, const std::string& shape = "[4,2]") {
+    return of_layer("\"kind\":\"" + kind + "\",\"config\":{" + config + "}", shape);
+}
+
+std::string each_step(const std::string& kind, const std::string& config, const std::string& shape = "[4,2]") {
+    return of_layer("\"kind\":\"time_distributed\",\"inner\":\"" + kind + "\",\"config\":{" + config + "}", shape);
+}
+
+TEST(maps) {
+    CHECK(map_of("flatten", "") == "steps" && map_of("flatten", "\"a\":1") == "options");
+    CHECK(map_of("flatten", "", "[null,2]") == "layers" && map_of("flatten", "", "[2147483647,2]") == "layers");
+    CHECK(map_of("flatten", "", "[2147483647,2147483647,2147483647,2147483647]") == "layers");
+    CHECK(map_of("reshape", "\"target_shape\":[2,4]") == "steps" && map_of("reshape", "\"target_shape\":[2,5]") == "layers");
+    CHECK(map_of("reshape", "\"target_shape\":[2,0]") == "options" && map_of("reshape", "\"target_shape\":2") == "options");
+    CHECK(map_of("reshape", "\"target_shape\":[7]", "[null,2]") == "steps");
+    CHECK(map_of("repeat_vector", "\"n\":2") == "layers" && map_of("repeat_vector", "\"n\":2", "[2]") == "steps");
+    CHECK(map_of("max_pooling1d", "\"pool_size\":2", "[null,2]") == "steps" && map_of("max_pooling1d", "\"pool_size\":5") == "layers");
+    CHECK(map_of("global_max_pooling1d", "") == "steps" && map_of("global_average_pooling1d", "", "[2]") == "layers");
+    CHECK(map_of("attention", "\"query\":\"self\",\"use_scale\":false") == "steps");
+    CHECK(map_of("attention", "\"query\":\"other\",\"use_scale\":false") == "options");
+    CHECK(map_of("attention", "\"query\":\"learned\",\"use_scale\":true") == "tensors");
+    CHECK(map_of("attention", "\"query\":1,\"use_scale\":true") == "options");
+    CHECK(map_of("activation", "\"activation\":\"elu\"").empty() && map_of("activation", "\"activation\":1") == "options");
+    CHECK(map_of("activation", "\"activation\":\"elu\"", "[2]") == "steps");
+    CHECK(map_of("activation", "\"activation\":\"elu\"", "[4,null]") == "steps");
+    CHECK(map_of("activation", "\"activation\":\"elu\"", "[4,2,2]") == "steps");
+    CHECK(map_of("dense", "\"units\":2,\"activation\":\"elu\",\"use_bias\":false", "[]") == "layers");
+    CHECK(map_of("dense", "\"units\":2,\"activation\":\"elu\",\"use_bias\":false") == "tensors");
+    CHECK(map_of("dropout", "\"rate\":0.5,\"over_time\":true").empty() && map_of("dropout", "\"rate\":1,\"over_time\":true") == "options");
+    CHECK(map_of("dropout", "\"rate\":-1,\"over_time\":true") == "options" && map_of("dropout", "\"rate\":\"\",\"over_time\":true") == "options");
+    CHECK(map_of("activity_penalty", "\"alpha\":0,\"beta\":2").empty() && map_of("activity_penalty", "\"alpha\":-1,\"beta\":2") == "options");
+    CHECK(map_of("masking", "\"mask_value\":-1.5").empty() && map_of("masking", "\"mask_value\":null") == "options");
+    CHECK(map_of("embedding", "\"input_dim\":0,\"output_dim\":1,\"mask_zero\":true", "[null]") == "options");
+    CHECK(map_of("embedding", "\"input_dim\":1,\"output_dim\":1,\"mask_zero\":1", "[null]") == "options");
+    const auto conv = [](std::string_view strides, std::string_view padding, std::string_view dilation, const std::string& shape) {
+        return map_of("conv1d", "\"filters\":1,\"kernel_size\":3,\"strides\":" + std::string(strides) + ",\"padding\":\"" + std::string(padding) +
+                                    "\",\"dilation_rate\":" + std::string(dilation) + ",\"activation\":\"elu\",\"use_bias\":false", shape);
+    };
+    CHECK(conv("2", "valid", "2", "[9,2]") == "options" && conv("1", "full", "1", "[9,2]") == "options");
+    CHECK(conv("1", "valid", "2", "[4,2]") == "layers" && conv("1", "valid", "2", "[5,2]") == "tensors");
+    CHECK(conv("2", "causal", "1", "[4,2]") == "tensors" && conv("1", "valid", "1", "[null,2]") == "tensors");
+    CHECK(each_step("reshape", "\"target_shape\":[2,1]") == "steps" && each_step("reshape", "\"target_shape\":[4]", "[1,2,2]").empty());
+    CHECK(each_step("flatten", "", "[1,2,2]").empty() && each_step("flatten", "", "[2]") == "layers");
+    CHECK(each_step("time_distributed", "") == "unknown_layer" && each_step("max_pooling1d", "\"pool_size\":1", "[4,2,2]") == "steps");
+    CHECK(each_step("dropout", "\"rate\":0.5,\"over_time\":true").empty());
+}
+
+TEST(bidirectional) {
+    const std::string back = replaced(cell, "\"reverse\":false", "\"reverse\":true"), wide = replaced(back, "\"units\":1", "\"units\":2");
+    const auto both = [](const std::string& cells, const std::string& mode = "concat") {
+        return of_layer(R"("kind":"bidirectional","config":{"merge_mode":")" + mode + R"("},"cells":[)" + cells + "]");
+    };
+    CHECK(both("") == "options" && both(cell + "," + back + "," + back) == "options");
+    CHECK(both(cell) == "tensors" && both(cell + "," + back) == "tensors" && both(cell + "," + wide) == "tensors");
+    CHECK(both(back) == "options" && both(cell + "," + cell) == "options" && both(cell + "," + wide, "sum") == "options");
+    CHECK(both(cell + "," + back, "max") == "options");
+    CHECK(both(cell + "," + replaced(back, "\"return_sequences\":true", "\"return_sequences\":false")) == "options");
+}
+
 TEST(entries) {
     const std::string entry = "\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[0,4]";
     CHECK(with_entries("\"F32\"", "\"F16\"") == "dtype");
