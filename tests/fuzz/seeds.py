@@ -42,15 +42,16 @@ def networks() -> dict[str, tuple[list[Part], Shape]]:
         found[name] = ([Recurrent(cell(2), return_sequences=True, start="learned", zoneout=0.25)], (None, 2))
     for name, part in MAPS.items():
         if part is not TimeDistributed:
-            found[name] = ([part(**_OPTIONS.get(name, {}))], _SHAPES.get(name, (2, 3)))  # type: ignore[arg-type]
-    found["each_step"] = (
-        [TimeDistributed(MAPS["dense"](2)), MAPS["masking"](), Recurrent(CELLS["lstm"](2))],
-        (None, 2),
-    )  # type: ignore[call-arg]
-    found["both"] = (
-        [Bidirectional(Recurrent(CELLS["lstm"](2)), "sum", Recurrent(CELLS["gru"](2), reverse=True))],
-        (None, 2),
-    )
+            found[name] = ([part(**_OPTIONS.get(name, {}))], _SHAPES.get(name, (2, 3)))
+    one, other = Recurrent(CELLS["lstm"](2)), Recurrent(CELLS["gru"](2), reverse=True)
+    found["both_ways"] = ([Bidirectional(one, "sum", other)], (None, 2))
+    found["each_step"] = ([TimeDistributed(MAPS["dense"](2)), MAPS["masking"](), one], (None, 2))
+    gru = Recurrent(CELLS["gru"](2, recurrent_activation="elu"), return_sequences=True)
+    symbols = [MAPS["embedding"](4, 2, mask_zero=True), MAPS["dropout"](0.5), MAPS["dense"](3, "elu", use_bias=False)]
+    rest = [gru, MAPS["activation"]("relu"), MAPS["layer_norm"](), one, MAPS["dense"](2)]
+    found["symbols"] = ([*symbols, *rest], (None,))
+    simple = [Recurrent(CELLS["simple_rnn"](2, name), return_sequences=True) for name in ("relu", "elu")]
+    found["masked"] = ([MAPS["masking"](0.5), *simple, TimeDistributed(MAPS["reshape"]((2,))), one], (None, 2))
     return found
 
 
