@@ -12,7 +12,16 @@ BENCH := .venv-bench
 SANITIZE = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=g++ \
   -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DOSTINATO_TESTS=ON
 
-.PHONY: demo test test-all test-plain test-runtime sanitize other-compilers drift example lint bench clean
+# What needs Clang (make CLANG=clang++-19 LLVM=-19 …): libFuzzer, MemorySanitizer, coverage. Of one instruction set, or it
+# builds for half an hour.
+CLANG := clang++
+LLVM :=
+CLANGED = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=$(CLANG) \
+  -DOSTINATO_MODULE=OFF -DOSTINATO_BASELINE=ON
+OSTINATO_FUZZ ?= 200000
+FILES = OSTINATO_ATTACKS=$(abspath build/files/attacks) OSTINATO_SEEDS=$(abspath build/files/seeds)
+
+.PHONY: demo test test-all test-plain test-runtime sanitize other-compilers memory files fuzz coverage drift example lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -42,12 +51,12 @@ test-runtime: pyproject.toml
 
 # The compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer, alone and below the kernel laws (which try
 # each instruction set themselves), then alone under ThreadSanitizer. The installed module stays as it is. Needs GCC.
-sanitize: $(VENV)/.dev
+sanitize: files
 	$(PIP) cmake ninja nanobind
 	$(SANITIZE) -B build/address -DOSTINATO_SANITIZE=address,undefined \
 	  -DOSTINATO_VERSION=$$($(BIN)/python -c 'from ostinato.version import __version__; print(__version__)')
 	$(BIN)/cmake --build build/address
-	$(BIN)/ctest --test-dir build/address --output-on-failure
+	$(FILES) $(BIN)/ctest --test-dir build/address --output-on-failure
 	OSTINATO_SANITIZED=$$(ls $(CURDIR)/build/address/_native*.so) PYTHONPATH=native/tests:src OMP_NUM_THREADS=1 \
 	  ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider -k "native or steps" tests/laws/test_native.py tests/laws/test_native_refusals.py \
@@ -58,7 +67,6 @@ sanitize: $(VENV)/.dev
 
 # The native tests with another compiler, and those of NEON on an emulated ARM processor (which cannot fork with threads).
 # Needs clang++; aarch64-linux-gnu-g++ and qemu-aarch64.
-CLANG := clang++
 other-compilers: $(VENV)/.dev
 	$(PIP) cmake ninja
 	$(SANITIZE) -B build/clang -DCMAKE_CXX_COMPILER=$(CLANG) -DOSTINATO_MODULE=OFF
@@ -68,6 +76,42 @@ other-compilers: $(VENV)/.dev
 	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-L;/usr/aarch64-linux-gnu"
 	$(BIN)/cmake --build build/arm
 	$(BIN)/ctest --test-dir build/arm --output-on-failure --exclude-regex threads
+
+# The same under MemorySanitizer. The C++ library is the system's, which is not built for it: what the tests use of it is
+# compiled from its headers instead.
+memory: files
+	$(PIP) cmake ninja
+	$(CLANGED) -B build/memory -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=memory \
+	  -DCMAKE_CXX_FLAGS="-fsanitize-memory-track-origins -D_GLIBCXX_EXTERN_TEMPLATE=0"
+	$(BIN)/cmake --build build/memory
+	$(FILES) $(BIN)/ctest --test-dir build/memory --output-on-failure
+
+# Hostile model files and small good ones, for the native tests.
+files: $(VENV)/.dev
+	$(BIN)/python -m tests.attacks.make_attacks build/files/attacks
+	$(BIN)/python -m tests.fuzz.seeds build/files/seeds
+
+# The reader of model files in C++ under libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer: OSTINATO_FUZZ inputs, each of
+# which may take a second and 32 MB at once. The corpus in build/fuzz is kept.
+fuzz: files
+	$(PIP) cmake ninja
+	$(CLANGED) -B build/fuzz -DOSTINATO_FUZZ=ON -DOSTINATO_SANITIZE=address,undefined
+	$(BIN)/cmake --build build/fuzz
+	mkdir -p build/fuzz/corpus
+	ASAN_OPTIONS=detect_stack_use_after_return=0:malloc_context_size=0:quarantine_size_mb=1:max_malloc_fill_size=0 build/fuzz/fuzz_file \
+	  build/fuzz/corpus build/files/seeds -runs=$(OSTINATO_FUZZ) -max_len=6000 -timeout=1 -rss_limit_mb=512 -malloc_limit_mb=32 \
+	  -artifact_prefix=build/fuzz/ -print_final_stats=1
+
+# Which lines and branches of native/ its own tests reach, without the Python binding.
+coverage: files
+	$(PIP) cmake ninja
+	$(CLANGED) -B build/coverage -DOSTINATO_TESTS=ON -DCMAKE_CXX_FLAGS="-fprofile-instr-generate -fcoverage-mapping"
+	$(BIN)/cmake --build build/coverage
+	rm -rf build/coverage/profiles
+	$(FILES) LLVM_PROFILE_FILE=$(abspath build/coverage/profiles)/%p.profraw $(BIN)/ctest --test-dir build/coverage
+	llvm-profdata$(LLVM) merge -o build/coverage/profile build/coverage/profiles/*.profraw
+	llvm-cov$(LLVM) report build/coverage/tests/native_tests -instr-profile=build/coverage/profile \
+	  -ignore-filename-regex=native/tests/ -show-branch-summary
 
 # A hundred million steps of each cell beside the same in double precision (minutes).
 drift: $(VENV)/.dev

@@ -32,6 +32,7 @@ inline bool cut(std::string_view file, Pieces& to) {
     const std::size_t found = header.find(key);
     if (found == header.npos) return false;
     std::size_t at = found + key.size();
+    to.manifest.reserve(header.size());
     for (; at < header.size() && header[at] != '"'; ++at) {
         if (header[at] == '\\' && ++at == header.size()) return false;
         to.manifest += header[at];
@@ -50,7 +51,9 @@ inline std::string joined(Pieces pieces) {
         const std::size_t end = begin == key.npos ? key.npos : pieces.manifest.find('"', begin + 1);
         if (end != key.npos) pieces.manifest.replace(begin + 1, end - begin - 1, hash(pieces.data));
     }
-    std::string header = "{\"__metadata__\":{\"header_sha256\":\"" + zeros + "\",\"ostinato\":\"";
+    std::string header;
+    header.reserve(2 * pieces.manifest.size() + pieces.entries.size() + 256);
+    header = "{\"__metadata__\":{\"header_sha256\":\"" + zeros + "\",\"ostinato\":\"";
     for (const char c : pieces.manifest) {
         if (c == '"' || c == '\\') header += '\\';
         header += c;
