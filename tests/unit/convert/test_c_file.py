@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,22 @@ def test_attacks_on_disk_are_refused_in_short_printable_messages(opener, tmp_pat
         assert done.stderr.startswith(f"[{code}] ")
         assert done.stderr[:-1].isprintable()
         assert len(done.stderr) < 560
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")
+def test_no_attack_takes_more_than_twice_its_size_and_16_mb(opener, tmp_path):
+    """The program itself has 7 MB, mostly the C++ library. A program that needs more is ended with "memory"."""
+    path, refusals = tmp_path / "m", set()
+    for make in ATTACKS.values():
+        path.write_bytes(make()[1])
+        limit = 2 * path.stat().st_size + 16_000_000 + 7_000_000
+        call = ["sh", "-c", f'ulimit -v {limit // 1024} && ulimit -t 1 && exec "$0" "$1"', opener, path]
+        done = subprocess.run(call, input="", capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1), (done.returncode, make()[0])
+        refusals.add(done.stderr.split("]")[0])
+    assert "[memory" not in refusals
+    assert len(refusals) > 20
 
 
 def test_every_kept_model_is_accepted():
