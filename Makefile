@@ -77,14 +77,14 @@ other-compilers: $(VENV)/.dev
 	$(BIN)/cmake --build build/arm
 	$(BIN)/ctest --test-dir build/arm --output-on-failure --exclude-regex threads
 
-# The same under MemorySanitizer. The C++ library is the system's, which is not built for it: what the tests use of it is
-# compiled from its headers instead.
-memory: files
+# The same under MemorySanitizer, without the reader of model files: the C++ library is the system's, which is not built for it,
+# and what lies in its trees (std::map) looks unwritten.
+memory: $(VENV)/.dev
 	$(PIP) cmake ninja
 	$(CLANGED) -B build/memory -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=memory \
 	  -DCMAKE_CXX_FLAGS="-fsanitize-memory-track-origins -D_GLIBCXX_EXTERN_TEMPLATE=0"
 	$(BIN)/cmake --build build/memory
-	$(FILES) $(BIN)/ctest --test-dir build/memory --output-on-failure
+	$(BIN)/ctest --test-dir build/memory --output-on-failure --exclude-regex file
 
 # Hostile model files and small good ones, for the native tests.
 files: $(VENV)/.dev
