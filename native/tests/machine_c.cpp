@@ -27,17 +27,15 @@ TEST(layers_that_do_not_fit) {
     ostinato_stack* const s = of_numbers.get();
     CHECK(ostinato_embedding(s, zeros) == OSTINATO_WRONG && ostinato_mask_zero(s) == OSTINATO_WRONG);
     CHECK(ostinato_zoneout(s, 0.5f) == OSTINATO_WRONG && ostinato_last_output(s) == OSTINATO_WRONG);
-    CHECK(ostinato_activation(s, ostinato_function(99)) == OSTINATO_WRONG && ostinato_activation(s, ostinato_function(-1)) == OSTINATO_WRONG);
+    CHECK(ostinato_activation(s, ostinato_function(15)) == OSTINATO_WRONG);
     CHECK(ostinato_dense(s, 0, zeros, zeros) == OSTINATO_WRONG);
     CHECK(ostinato_recurrent(s, OSTINATO_LSTM, 0, zeros, zeros, zeros, zeros, nullptr, nullptr) == OSTINATO_WRONG);
-    for (const int cell : {-1, 99})
-        CHECK(ostinato_recurrent(s, ostinato_cell(cell), 1, zeros, zeros, zeros, zeros, nullptr, nullptr) == OSTINATO_WRONG);
+    CHECK(ostinato_recurrent(s, ostinato_cell(7), 1, zeros, zeros, zeros, zeros, nullptr, nullptr) == OSTINATO_WRONG);
     ostinato_cell_weights w{zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros};
     const auto composed = [&](int formula, int function, ptrdiff_t units = 1) {
         return ostinato_recurrent_of(s, ostinato_formula(formula), units, ostinato_function(function), OSTINATO_SIGMOID, 1e-5f, &w, zeros, zeros);
     };
-    CHECK(composed(-1, 0) == OSTINATO_WRONG && composed(99, 0) == OSTINATO_WRONG && composed(0, 0, 0) == OSTINATO_WRONG);
-    CHECK(composed(0, -1) == OSTINATO_WRONG && composed(0, 99) == OSTINATO_WRONG);
+    CHECK(composed(7, 0) == OSTINATO_WRONG && composed(0, 15) == OSTINATO_WRONG && composed(0, 0, 0) == OSTINATO_WRONG);
     CHECK(ostinato_recurrent_of(s, OSTINATO_ANY_GRU, 1, OSTINATO_TANH, OSTINATO_TANH, 0, nullptr, zeros, zeros) == OSTINATO_WRONG);
     const auto without = [&](const float* ostinato_cell_weights::* field, ostinato_formula formula) {
         const float* const kept = w.*field;
