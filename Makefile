@@ -12,7 +12,16 @@ BENCH := .venv-bench
 SANITIZE = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=g++ \
   -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DOSTINATO_TESTS=ON
 
-.PHONY: demo test test-all test-plain test-runtime sanitize other-compilers drift example lint bench clean
+# What needs Clang (make CLANG=clang++-19 LLVM=-19 …): libFuzzer, MemorySanitizer, coverage. Of one instruction set, or it
+# builds for half an hour.
+CLANG := clang++
+LLVM :=
+CLANGED = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=$(CLANG) \
+  -DOSTINATO_MODULE=OFF -DOSTINATO_BASELINE=ON
+OSTINATO_FUZZ ?= 200000
+FILES = OSTINATO_ATTACKS=$(abspath build/files/attacks) OSTINATO_SEEDS=$(abspath build/files/seeds)
+
+.PHONY: demo test test-all test-plain test-runtime sanitize other-compilers memory files fuzz coverage drift example lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -42,12 +51,12 @@ test-runtime: pyproject.toml
 
 # The compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer, alone and below the kernel laws (which try
 # each instruction set themselves), then alone under ThreadSanitizer. The installed module stays as it is. Needs GCC.
-sanitize: $(VENV)/.dev
+sanitize: files
 	$(PIP) cmake ninja nanobind
 	$(SANITIZE) -B build/address -DOSTINATO_SANITIZE=address,undefined \
 	  -DOSTINATO_VERSION=$$($(BIN)/python -c 'from ostinato.version import __version__; print(__version__)')
 	$(BIN)/cmake --build build/address
-	$(BIN)/ctest --test-dir build/address --output-on-failure
+	$(FILES) $(BIN)/ctest --test-dir build/address --output-on-failure
 	OSTINATO_SANITIZED=$$(ls $(CURDIR)/build/address/_native*.so) PYTHONPATH=native/tests:src OMP_NUM_THREADS=1 \
 	  ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider -k "native or steps" tests/laws/test_native.py tests/laws/test_native_refusals.py \
@@ -58,7 +67,6 @@ sanitize: $(VENV)/.dev
 
 # The native tests with another compiler, and those of NEON on an emulated ARM processor (which cannot fork with threads).
 # Needs clang++; aarch64-linux-gnu-g++ and qemu-aarch64.
-CLANG := clang++
 other-compilers: $(VENV)/.dev
 	$(PIP) cmake ninja
 	$(SANITIZE) -B build/clang -DCMAKE_CXX_COMPILER=$(CLANG) -DOSTINATO_MODULE=OFF
@@ -69,6 +77,43 @@ other-compilers: $(VENV)/.dev
 	$(BIN)/cmake --build build/arm
 	$(BIN)/ctest --test-dir build/arm --output-on-failure --exclude-regex threads
 
+# The same under MemorySanitizer, without the reader of model files: the C++ library is the system's, which is not built for it,
+# and what lies in its trees (std::map) looks unwritten.
+memory: $(VENV)/.dev
+	$(PIP) cmake ninja
+	$(CLANGED) -B build/memory -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=memory \
+	  -DCMAKE_CXX_FLAGS="-fsanitize-memory-track-origins -D_GLIBCXX_EXTERN_TEMPLATE=0"
+	$(BIN)/cmake --build build/memory
+	$(BIN)/ctest --test-dir build/memory --output-on-failure --exclude-regex file
+
+# Hostile model files and small good ones, for the native tests.
+files: $(VENV)/.dev
+	$(BIN)/python -m tests.attacks.make_attacks build/files/attacks
+	$(BIN)/python -m tests.fuzz.seeds build/files/seeds
+
+# The reader of model files in C++ under libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer: OSTINATO_FUZZ inputs, each of
+# which may take 32 MB at once and, since others may use the machine, ten seconds; the slowest one is printed. The
+# corpus in build/fuzz is kept.
+fuzz: files
+	$(PIP) cmake ninja
+	$(CLANGED) -B build/fuzz -DOSTINATO_FUZZ=ON -DOSTINATO_SANITIZE=address,undefined
+	$(BIN)/cmake --build build/fuzz
+	mkdir -p build/fuzz/corpus
+	ASAN_OPTIONS=detect_stack_use_after_return=0:malloc_context_size=0:quarantine_size_mb=1:max_malloc_fill_size=0 build/fuzz/fuzz_file \
+	  build/fuzz/corpus build/files/seeds -runs=$(OSTINATO_FUZZ) -max_len=6000 -timeout=10 -rss_limit_mb=512 -malloc_limit_mb=32 \
+	  -artifact_prefix=build/fuzz/ -print_final_stats=1
+
+# Which lines and branches of native/ its own tests reach, without the Python binding.
+coverage: files
+	$(PIP) cmake ninja
+	$(CLANGED) -B build/coverage -DOSTINATO_TESTS=ON -DCMAKE_CXX_FLAGS="-fprofile-instr-generate -fcoverage-mapping"
+	$(BIN)/cmake --build build/coverage
+	rm -rf build/coverage/profiles
+	$(FILES) LLVM_PROFILE_FILE=$(abspath build/coverage/profiles)/%p.profraw $(BIN)/ctest --test-dir build/coverage
+	llvm-profdata$(LLVM) merge -o build/coverage/profile build/coverage/profiles/*.profraw
+	llvm-cov$(LLVM) report build/coverage/tests/native_tests -instr-profile=build/coverage/profile \
+	  -ignore-filename-regex=native/tests/ -show-branch-summary
+
 # A hundred million steps of each cell beside the same in double precision (minutes).
 drift: $(VENV)/.dev
 	$(PIP) cmake ninja
@@ -76,13 +121,15 @@ drift: $(VENV)/.dev
 	$(BIN)/cmake --build build/plain
 	OSTINATO_STEPS=100000000 build/plain/tests/native_tests drift
 
-# The step machine in a C program; model.h is what ostinato.convert.c_source makes of a network.
+# The step machine in C programs: one opens a model file, the other has model.h, which ostinato.convert.c_source makes of it.
 example: $(VENV)/.dev
 	$(PIP) cmake ninja
 	$(BIN)/cmake -S native -B build/c -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DOSTINATO_MODULE=OFF -DOSTINATO_LIBRARY=ON
 	$(BIN)/cmake --build build/c
-	$(BIN)/python native/examples/model.py build/c/model.h
+	$(BIN)/python native/examples/model.py build/c/model.h build/c/model.safetensors
+	cc -O2 -Inative/include -o build/c/open native/examples/open.c build/c/libostinato.a -lstdc++ -lpthread -ldl -lm
 	cc -O2 -Ibuild/c -Inative/include -o build/c/stream native/examples/stream.c build/c/libostinato.a -lstdc++ -lpthread -ldl -lm
+	printf '0.1 0.2\n0.3 0.4\n' | build/c/open build/c/model.safetensors
 	printf '0.1 0.2\n0.3 0.4\n' | build/c/stream
 
 lint: $(VENV)/.dev

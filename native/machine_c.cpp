@@ -3,19 +3,10 @@
 
 #include <exception>
 #include <memory>
-#include <vector>
 
-#include "machine.hpp"
+#include "machine_c.hpp"
 
 using namespace ostinato;
-
-struct ostinato_stack {
-    const Engine& engine;
-    Stack stack;
-    std::vector<std::unique_ptr<Packed>> cells;
-    std::vector<std::unique_ptr<Composed>> composed;
-    std::vector<std::unique_ptr<PackedAffine>> maps;
-};
 
 struct ostinato_machine {
     Machine machine;
@@ -53,7 +44,7 @@ ostinato_stack* ostinato_stack_new(const char* isa, ptrdiff_t inputs, ptrdiff_t 
     return made([&]() -> ostinato_stack* {
         const Engine* const chosen = isa ? engine(isa) : engines()[0];
         if (!chosen || inputs < 1 || symbols < 0) return nullptr;
-        return new ostinato_stack{*chosen, Stack(*chosen, inputs, symbols), {}, {}, {}};
+        return new ostinato_stack{*chosen, Stack(*chosen, inputs, symbols), {}, {}, {}, {}, {}};
     });
 }
 
@@ -122,6 +113,8 @@ int ostinato_layer_norm(ostinato_stack* s, const float* gamma, const float* beta
     return built([&] { s->stack.normalisation(gamma, beta, epsilon); });
 }
 
+ptrdiff_t ostinato_inputs(const ostinato_stack* s) { return s->stack.inputs(); }
+ptrdiff_t ostinato_symbols(const ostinato_stack* s) { return s->stack.symbols(); }
 ptrdiff_t ostinato_outputs(const ostinato_stack* s) { return s->stack.outputs(); }
 ptrdiff_t ostinato_numbers(const ostinato_stack* s) { return s->stack.numbers(); }
 

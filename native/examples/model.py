@@ -1,4 +1,4 @@
-"""Writes a small network with random weights as model.h: python native/examples/model.py model.h."""
+"""Writes a small random network as C source and as a model file: python native/examples/model.py model.h FILE."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from ostinato.cells.lstm import LSTM
 from ostinato.convert.c_source import c_source
 from ostinato.maps.dense import Dense
-from ostinato.runtime import Network
+from ostinato.runtime import Network, bundle
 from ostinato.runtime.machine import expected
+from ostinato.runtime.sequential_file import Named, to_bundle
 from ostinato.scans.recurrent import Recurrent
 
 parts, rng = (Recurrent(LSTM(8), return_sequences=True), Dense(1, "tanh")), np.random.default_rng(0)
@@ -20,3 +21,5 @@ weights = [
     for needed in expected(parts, (None, 2))
 ]
 Path(sys.argv[1]).write_text(c_source(Network(parts, weights, (None, 2))), "utf-8")
+layers = [Named(*one) for one in zip(("memory", "out"), parts, weights, strict=True)]
+bundle.save(sys.argv[2], to_bundle(layers, (None, 2), name="example"))

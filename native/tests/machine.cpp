@@ -18,8 +18,7 @@
 
 // Counts what is taken from the heap.
 static std::atomic<long> taken{0};
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OSTINATO_SANITIZED
+#if defined(OSTINATO_SANITIZED)
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
                                                          void (*)(const volatile void*));
 static const int counting = __sanitizer_install_malloc_and_free_hooks([](const volatile void*, std::size_t) { ++taken; },

@@ -1,11 +1,12 @@
-"""Feeds small damaged headers to the reader of model files and to the package safetensors, in memory, and compares.
+"""Feeds small damaged headers to both readers of model files and to the package safetensors, in memory, and compares.
 
     python -m tests.fuzz.containers --count 10000000 --seed 1              # against safetensors
-    python -m tests.fuzz.containers --count 10000000 --seed 1 --manifests  # manifests and layers, our reader alone
+    python -m tests.fuzz.containers --count 10000000 --seed 1 --manifests  # manifests and layers, our readers alone
 
 Where safetensors refuses we must refuse; where both accept, names, types, shapes and bytes must be the same. What only
 we refuse must have a reason in `STRICTER`. Our reader must answer within a second of work, by accepting or by a
-`ModelFileError`. Anything else is a finding, and the command ends with 1.
+`ModelFileError`, and the reader in C++ must give the same code (if there is a compiler). Anything else is a finding,
+and the command ends with 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import hashlib
 import io
 import re
+import shutil
 import signal
 import struct
 import sys
@@ -24,10 +26,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
+from typing import NamedTuple
 
 import safetensors
 from tests.attacks.build import forecast, generate, model
 from tests.attacks.make_attacks import ATTACKS
+from tests.unit.convert.c_library import reader
 
 from ostinato.errors import ModelFileError
 from ostinato.runtime.blueprint import blueprint
@@ -104,12 +108,14 @@ class Found:
     Args:
         inputs: How many there were.
         answers: How often each answer was given: "accepted", or a code.
+        headers: How many headers were accepted.
         stricter: How often we alone refused, by code.
         faults: What went wrong, and the input.
     """
 
     inputs: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    headers: int = 0
     stricter: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -244,37 +250,58 @@ def _cut(raw: bytes) -> tuple[list[bytes], bytes, bytes] | None:
     return (words, header[found.end() :].rstrip(b" "), data) if words else None
 
 
-def ours(raw: bytes, *, layers: bool) -> Header:
-    """What `ostinato.runtime.load` does with a file before it looks at numbers."""
-    start = _start(io.BytesIO(raw), len(raw))
-    header = parse_header(start[8:], len(raw) - len(start))
-    if layers:
+class Answer(NamedTuple):
+    """What `ostinato.runtime.load` says of a file before it looks at numbers.
+
+    Args:
+        header: Its header, if that is accepted.
+        code: "accepted", or the code with which it is refused.
+        why: The sentence for it.
+    """
+
+    header: Header | None
+    code: str = "accepted"
+    why: str = ""
+
+
+def ours(raw: bytes) -> Answer:
+    """Read a file up to its layers and the list of its tensors."""
+    header = None
+    try:
+        start = _start(io.BytesIO(raw), len(raw))
+        header = parse_header(start[8:], len(raw) - len(start))
         blueprint(header)
-    return header
+    except ModelFileError as error:
+        return Answer(header, error.code, str(error))
+    return Answer(header)
 
 
-def differing(raw: bytes, found: Found) -> str:
-    """Read a file with both, and say where they differ; empty if nowhere that is not allowed."""
+Second = Callable[[bytes], str]
+"""The reader in C++ likewise: "accepted", or a code."""
+
+
+def second() -> Second | None:
+    """The reader in C++; None if there is no compiler."""
+    if not (shutil.which("cc") and shutil.which("c++")):
+        return None
+    answer = reader()
+    return lambda raw: answer(raw, numbers=False)
+
+
+def differing(raw: bytes, answer: Answer, found: Found) -> str:
+    """Read a file's header with safetensors, and say where that differs; empty if nowhere that is not allowed."""
     try:
         theirs = safetensors.deserialize(raw)
     except (safetensors.SafetensorError, UnicodeDecodeError):
-        theirs = None
-    try:
-        header = ours(raw, layers=False)
-    except ModelFileError as error:
-        found.answers[error.code] += 1
-        if theirs is not None:
-            found.stricter[error.code] += 1
-            return "" if error.code in STRICTER else f"only we refuse, with {error.code}: {error}"
-        return ""
-    found.answers["accepted"] += 1
-    if theirs is None:
-        return "only we accept"
+        return "" if answer.header is None else "only we accept"
+    if answer.header is None:
+        found.stricter[answer.code] += 1
+        return "" if answer.code in STRICTER else f"only we refuse, with {answer.code}: {answer.why}"
     tensors = dict(theirs)
-    if tensors.keys() != header.tensors.keys():
+    if tensors.keys() != answer.header.tensors.keys():
         return "other names"
     begin = 8 + int.from_bytes(raw[:8], "little")
-    for name, entry in header.tensors.items():
+    for name, entry in answer.header.tensors.items():
         other, (first, last) = tensors[name], entry.data_offsets
         same = other["dtype"] == entry.dtype and tuple(other["shape"]) == entry.shape
         if not same or bytes(other["data"]) != raw[begin + first : begin + last]:
@@ -282,22 +309,21 @@ def differing(raw: bytes, found: Found) -> str:
     return ""
 
 
-def answered(raw: bytes, found: Found) -> str:
-    """Read a file up to its layers with our reader."""
-    try:
-        ours(raw, layers=True)
-    except ModelFileError as error:
-        found.answers[error.code] += 1
-    else:
-        found.answers["accepted"] += 1
-    return ""
+def fault(raw: bytes, other: Second | None, found: Found, *, manifests: bool) -> str:
+    """Read a file with all readers, and say what is wrong with their answers; empty if nothing is."""
+    answer = ours(raw)
+    found.answers[answer.code] += 1
+    found.headers += answer.header is not None
+    wrong = "" if manifests else differing(raw, answer, found)
+    code = answer.code if other is None else other(raw)
+    return wrong or ("" if code == answer.code else f"{answer.code}, but the reader in C++ says {code}")
 
 
 def compare(*, count: int, seed: int, manifests: bool = False) -> Found:
     """Read so many mutants; the same seed gives the same ones."""
     rng, found = Random(seed), Found()
     make: Callable[[Random], bytes] = Manifests() if manifests else container
-    check = answered if manifests else differing
+    other = second()
     before = signal.signal(signal.SIGPROF, _stop)
     try:
         while found.inputs < count and len(found.faults) < MOST_FINDINGS:
@@ -306,11 +332,11 @@ def compare(*, count: int, seed: int, manifests: bool = False) -> Found:
                 raw = make(rng)
                 found.inputs += 1
                 try:
-                    fault = check(raw, found)
+                    wrong = fault(raw, other, found, manifests=manifests)
                 except (Exception, TooLong, RecursionError):
-                    fault = traceback.format_exc(limit=-4)
-                if fault:
-                    found.faults.append((fault, raw))
+                    wrong = traceback.format_exc(limit=-4)
+                if wrong:
+                    found.faults.append((wrong, raw))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
@@ -332,7 +358,7 @@ def main(arguments: Sequence[str]) -> int:
     found = compare(count=given.count, seed=given.seed, manifests=given.manifests)
     seconds, work = time.monotonic() - begin, time.process_time() - work
     print(f"{found.inputs} inputs, {found.inputs / seconds:.0f} a second, {found.inputs / work:.0f} a second of work, "
-          f"{len(found.faults)} findings")  # fmt: skip
+          f"{found.headers} headers accepted, {len(found.faults)} findings")  # fmt: skip
     print("answers:", ", ".join(f"{code} {n}" for code, n in found.answers.most_common()))
     if not given.manifests:
         print("only we refuse:", ", ".join(f"{code} {n}" for code, n in found.stricter.most_common()))

@@ -14,6 +14,7 @@ if sys.platform != "linux":
 
 from tests.fuzz import containers
 from tests.fuzz.fuzz_model_file import TARGETS, Found, Target, fuzz
+from tests.unit.convert.c_library import compiler
 
 from ostinato.errors import DataError
 from ostinato.runtime import header
@@ -67,6 +68,13 @@ def test_manifests_are_answered() -> None:
 def test_a_reader_without_a_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header, "_check_offsets", lambda *_: None)
     assert "only we accept" in containers.compare(count=4000, seed=0).faults[0][0]
+
+
+@compiler
+def test_a_difference_between_our_readers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header, "_check_shapes", lambda *_: None)
+    found = containers.compare(count=4000, seed=0, manifests=True)
+    assert "but the reader in C++ says shape" in found.faults[0][0]
 
 
 def test_a_rule_without_a_reason_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

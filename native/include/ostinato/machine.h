@@ -75,6 +75,8 @@ int ostinato_dense(ostinato_stack* stack, ptrdiff_t units, const float* W, const
 int ostinato_activation(ostinato_stack* stack, enum ostinato_function function);
 int ostinato_layer_norm(ostinato_stack* stack, const float* gamma, const float* beta, float epsilon); /* [features] */
 
+ptrdiff_t ostinato_inputs(const ostinato_stack* stack);  /* as they were given */
+ptrdiff_t ostinato_symbols(const ostinato_stack* stack);
 ptrdiff_t ostinato_outputs(const ostinato_stack* stack); /* numbers that a step gives */
 ptrdiff_t ostinato_numbers(const ostinato_stack* stack); /* numbers that a row carries from step to step */
 

@@ -24,6 +24,7 @@ from ostinato.runtime import compiled_maps, composed, native
 from ostinato.runtime.compiled_maps import Affine, RowMap
 from ostinato.runtime.one_step import OneStep
 from ostinato.runtime.reading import POLICIES
+from ostinato.runtime.stepped import NO_ZONE
 from ostinato.runtime.turns import busy
 from ostinato.scans.recurrent import Recurrent
 
@@ -60,6 +61,8 @@ def _why_not(part: Part, axes: Shape, *, first: bool) -> str | None:
     if len(axes) != 1:
         return "the step machine computes with one row of numbers a step"
     if isinstance(part, Recurrent):
+        if np.float32(part.zoneout) >= 1.0:
+            return NO_ZONE
         return None if isinstance(native.key(part.cell), int) else composed.why_not(part.cell)
     if isinstance(part, TimeDistributed):
         return _why_not(part.inner, axes, first=False)

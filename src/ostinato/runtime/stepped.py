@@ -11,6 +11,9 @@ from ostinato.maps.base import Array, State, Weights
 from ostinato.runtime import composed, native
 from ostinato.runtime.reading import POLICIES
 
+NO_ZONE = "the step machine has no zoneout that is 1 in float32"
+"""Why steps with such a zoneout are computed in Python."""
+
 _FEW = 4
 """Rows up to which each by itself is faster than all of them together, step by step."""
 
@@ -22,6 +25,8 @@ def why_not(cell: Cell, x: Array, *, noise: Array | None = None, zone: Any = Non
         return reason
     if noise is not None or not (zone is None or isinstance(zone, float)):
         return "the step machine has no noise"
+    if zone is not None and np.float32(zone) >= 1.0:
+        return NO_ZONE
     if x.dtype != np.float32:
         return f"native code computes in float32, not {x.dtype}"
     return None if isinstance(native.key(cell), int) else composed.why_not(cell)

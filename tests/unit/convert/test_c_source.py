@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.laws.own_cell import Leaky
+from tests.unit.convert.c_library import NATIVE, compiler, program
 from tests.unit.runtime.networks import network
 
 from ostinato.cells import CELLS
@@ -25,7 +24,6 @@ from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.runtime import native
 from ostinato.scans.recurrent import Recurrent
 
-NATIVE = Path(__file__).parents[3] / "native"
 compiled = pytest.mark.skipif(native.available() is not None, reason=str(native.available()))
 
 
@@ -71,30 +69,19 @@ def test_what_has_no_c_is_refused():
             c_source(example(), name=name)
 
 
-@pytest.mark.slow
 @compiled
-@pytest.mark.skipif(not (shutil.which("cc") and shutil.which("c++")), reason="there is no C and C++ compiler")
+@compiler
 @pytest.mark.parametrize("make", [example, masked_example])
 @pytest.mark.skipif("sse2" not in native.module().engines() if native.available() is None else True, reason="no SSE2")
 def test_a_c_program_gives_the_bits_of_python(make, tmp_path, monkeypatch):
-    sources = [
-        NATIVE / f"{name}.cpp"
-        for name in ["composed", "machine", "machine_c", "maps", "memory", "phases", "scan", "threads"]
-    ]
-    sources += [NATIVE / "isa" / "baseline.cpp", NATIVE / "isa" / "dispatch.cpp"]
-    flags = ["-O1", "-std=gnu++20", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
     model = make()
     (tmp_path / "model.h").write_text(c_source(model), "utf-8")
-    include = ["-I", str(tmp_path), "-I", str(NATIVE / "include")]
-    c = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", *include, "-c", str(NATIVE / "examples" / "stream.c")]
-    subprocess.run([*c, "-o", str(tmp_path / "stream.o")], check=True)
-    link = ["c++", *flags, *map(str, sources), str(tmp_path / "stream.o"), "-lpthread", "-ldl", "-o"]
-    subprocess.run([*link, str(tmp_path / "stream")], check=True)
+    stream = program(NATIVE / "examples" / "stream.c", tmp_path / "stream", tmp_path)
 
     x = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
     x[5:8] = 0.0  # steps that a mask skips
     lines = "\n".join(" ".join(f"{n:.9g}" for n in row) for row in x.tolist())
-    run = subprocess.run([tmp_path / "stream", "sse2"], input=lines, capture_output=True, text=True, check=True)
+    run = subprocess.run([stream, "sse2"], input=lines, capture_output=True, text=True, check=True)
     found = np.array([line.split() for line in run.stdout.splitlines()], np.float32)
     monkeypatch.setenv("OSTINATO_ISA", "sse2")
     assert np.array_equal(found, make().stream().run(x))
