@@ -1,7 +1,7 @@
 """Keras' H5 files of weights. Only what the layers need is looked at: hard links to plain arrays of their shapes.
 
 Keras 3 puts the weights of a layer below "layers", in a group of its class's name, numbered from the second one on; so
-did Keras 2.13 and later, and 2.12 under another name. Older files (`keras_legacy`) have a list of layers instead.
+did Keras 2.15, and those before under another name. Older files (`keras_legacy`) have a list of layers instead.
 """
 
 from __future__ import annotations
@@ -107,9 +107,8 @@ def read_layers(data: bytes, slots: Sequence[Slot]) -> list[list[Array]]:
     with opened(data) as (h5py, file):
         found: list[list[Array]] = []
         taken: set[str] = set()
-        root = _LAYERS_BEFORE if _LAYERS_BEFORE in file and _LAYERS not in file else _LAYERS
-        places = [2 if slot.like and root == _LAYERS_BEFORE else 1 for slot in slots]
-        for slot, path in zip(slots, _paths([s.part for s in slots], root, places), strict=True):
+        root, paths = _found(h5py, file, slots)
+        for slot, path in zip(slots, paths, strict=True):
             arrays: list[Array] = []
             for place, shapes in _places(slot, path):
                 arrays += _place(h5py, file, place, shapes, slot.where)
@@ -238,13 +237,25 @@ def _arrays_below(h5py: Any, file: Any, path: str, deep: int, count: int = 0) ->
     return found
 
 
+def _found(h5py: Any, file: Any, slots: Sequence[Slot]) -> tuple[str, list[str]]:
+    """The group of all layers, and that of each."""
+    parts = [slot.part for slot in slots]
+    if _LAYERS in file or _LAYERS_BEFORE not in file:
+        return _LAYERS, _paths(parts)
+    # Keras 2.14 counts as later versions do; before, the list had each layer with weights twice.
+    once, twice = (_paths(parts, _LAYERS_BEFORE, [n if slot.like else 1 for slot in slots]) for n in (1, 2))
+    around = reached(h5py, file, [_LAYERS_BEFORE], "")
+    there = all(path.rpartition("/")[2] in around for path, slot in zip(once, slots, strict=True) if slot.like)
+    return _LAYERS_BEFORE, once if there else twice
+
+
 def _paths(parts: Sequence[Part], root: str = _LAYERS, places: Sequence[int] = ()) -> list[str]:
     """The groups of layers: the class's name, numbered from the second on.
 
     Args:
         parts: The layers.
         root: The group around them.
-        places: How many numbers each takes, 1 by default; in Keras 2.12, whose list had those with weights twice, 2.
+        places: How many numbers each takes, 1 by default.
     """
     counts: dict[str, int] = {}
     paths = []

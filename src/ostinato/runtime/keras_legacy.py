@@ -101,6 +101,10 @@ def _layer(h5py: Any, group: Any, slot: Slot, name: str, names: Sequence[str]) -
     shapes = slot.shapes
     if len(names) != len(shapes):
         raise refuse(f"the layer must have {len(shapes)} arrays", f"{len(names)} in {name[:40]!a}", slot.where)
+    if len(set(names)) < len(names):  # Keras 3.0 wrote the two directions of a Bidirectional over each other
+        raise refuse(
+            "each array must have a name of its own", f"{max(names, key=names.count)[:40]!a} twice", slot.where
+        )
     return [
         array_of(h5py, reached(h5py, group, [*_parts(name), *_parts(one)], slot.where), shape, slot.where)
         for one, shape in zip(names, shapes, strict=True)

@@ -205,7 +205,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "no names of arrays": (_stored(lambda g: g["dense"].attrs.__delitem__("weight_names")), "must have weight_names"),
     "an array less": (_stored(lambda g: _named(g["dense"], [KERNEL])), "must have 2 arrays"),
     "an unknown array": (_stored(lambda g: _named(g["dense"], [KERNEL, "x"])), "must hold 'dense/x'"),
-    "an array twice": (_stored(lambda g: _named(g["dense"], [KERNEL] * 2)), "needs shape"),
+    "an array twice": (_stored(lambda g: _named(g["dense"], [KERNEL] * 2)), "name of its own"),
     "weights of the model": (
         _stored(lambda g: _named(g["top_level_model_weights"], ["x"])), "weights of layers only"
     ),
@@ -309,6 +309,14 @@ def test_groups_as_keras_2_12_names_them(tmp_path):
     np.testing.assert_allclose(model.predict(X), Y, atol=1e-5)
     with pytest.raises(ConversionError, match="dense"):
         _like(more=True).load_weights(path)
+
+
+def test_groups_as_keras_2_14_names_them(tmp_path):
+    path = tmp_path / "older.weights.h5"
+    path.write_bytes(_changed(WEIGHTS, lambda file: file.move("layers", "_layer_checkpoint_dependencies")))
+    model = _like()
+    model.load_weights(path)
+    np.testing.assert_allclose(model.predict(X), Y, atol=1e-5)
 
 
 def test_weights_that_do_not_say_which_hard_sigmoid(tmp_path):
