@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ostinato._optional import require
 from ostinato.version import __version__
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import ostinato` costs next to nothing (PEP 562)."""
     if name in _HOMES:
+        if _HOMES[name] != "ostinato.errors":
+            require("torch", purpose=f"for ostinato.{name}")
         value = getattr(importlib.import_module(_HOMES[name]), name)
     elif name in _ROOMS:
         value = importlib.import_module(f"ostinato.{name}")

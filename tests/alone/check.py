@@ -156,6 +156,11 @@ def training_says_what_it_needs() -> None:
     """One sentence with the line that brings torch."""
     shown = run("fit", "forecast", "x.csv", "--out", "x.safetensors", code=2)
     need('pip install "ostinato[train]"' in shown and "Traceback" not in shown, f"fit must say what it needs: {shown}")
+    for line in ("from ostinato import Sequential", "from ostinato.layers import LSTM", "import ostinato.nn"):
+        code = f"try: {line}\nexcept ImportError as error: print(type(error).__name__, error)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+        good = done.stdout.startswith("MissingDependency ") and 'pip install "ostinato[train]"' in done.stdout
+        need(good, f"{line!r} must say what it needs: {done.stdout}")
 
 
 CHECKS: tuple[Callable[[], None], ...] = (

@@ -64,11 +64,10 @@ def command(*, model: Path, prime: str, length: int, beam: int, count: int, out:
         check_target(out, model)
     generator = load(model, sha256=sha256, precision=precision)
     if not isinstance(generator, Generator):
-        forecasts = isinstance(generator, Forecaster)
         raise ModelFileError(
             "the model must be one that was made by `ostinato fit generate`",
-            got="a forecaster" if forecasts else "a Sequential model",
-            fix="Use `ostinato predict`." if forecasts else "Use load_model(path).predict(x) in Python.",
+            got="a forecaster" if isinstance(generator, Forecaster) else "a Sequential model",
+            fix="Use `ostinato predict`.",
             code="task",
         )
     how = Sampling(**sampling)  # type: ignore[arg-type]

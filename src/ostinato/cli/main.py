@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import re
@@ -117,6 +118,7 @@ def in_flags(error: OstinatoError, *, verb: str) -> OstinatoError:
     )
 
 
+@functools.cache
 def _options(verb: str) -> set[str] | None:
     """The names of a command's options; None for `fit`, whose tasks have all the others."""
     command = group.get_command(click.Context(group), verb)

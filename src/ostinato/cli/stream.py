@@ -45,6 +45,7 @@ def command(*, model: Path, form: str, name: str | None, snapshot: Path | None, 
     \b
     A line is                                     and is answered by
     [0.5, 1.2] or {"x": [0.5, 1.2]}               {"y": [...]}            network
+    0.5, for a network that reads one number      {"y": [...]}            network
     17.5 or {"ds": "2024-01-01", "y": 17.5}       {"forecast": {...}}     forecast
     "some text" or {"text": "some text"}          {"symbols", "nats"}     text
 
@@ -141,7 +142,9 @@ class _Run:
         if error is not None:
             error = _placed(error, lines[n].number)
             if self._skip_bad:
-                self._lines.write({"error": str(error), "line": lines[n].number})
+                from ostinato.cli.main import in_flags
+
+                self._lines.write({"error": str(in_flags(error, verb="stream")), "line": lines[n].number})
                 n += 1
         if self._at_once:
             self._sink.flush()

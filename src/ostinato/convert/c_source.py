@@ -36,11 +36,16 @@ def c_source(network: Network, *, name: str = "model") -> str:
 
     Raises:
         ConversionError: A layer is none of the step machine's, or the network is in bf16.
-        ArgumentError: It cannot run step by step at all, or `name` is no name in C.
+        ArgumentError: It cannot run step by step at all, is no network, or `name` is no name in C.
         KernelError: This installation has no compiled kernels.
     """
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) is None:
         raise ArgumentError("name must be a name in C", got=f"{name!r:.80}", fix='Pass, say, "model".')
+    if not isinstance(network, Network):
+        raise ArgumentError(
+            "network must be a Network, as load gives it of a Sequential", got=type(network).__name__,
+            fix="Run a whole task from Python; C has its network alone.",
+        )  # fmt: skip
     native.module()
     step = network.stepping.network
     reason = why_not(step) if network.precision == "float32" else f"a network in {network.precision}"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from ostinato.errors import ArgumentError, DataError
+from ostinato.data import read_array
+from ostinato.errors import ArgumentError
 from ostinato.runtime import Forecaster, Generator, Network
 from ostinato.runtime.bundle import Bundle, save
 from ostinato.runtime.models import from_bundle
@@ -79,23 +77,5 @@ def _cost(
         )
     assert isinstance(exact, Network), "a model is one of three kinds"
     assert isinstance(rough, Network), "both are of one kind"
-    x = _inputs(Path(data))
+    x = read_array(data)
     return compare(exact.predict(x), rough.predict(x)).beside(_BEFORE)
-
-
-def _inputs(path: Path) -> np.ndarray:
-    try:
-        x = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        objects = isinstance(error, ValueError) and "pickle" in str(error)  # NumPy would advise to trust them
-        got = "another file, or one of Python objects" if objects else ascii(str(error)[:200])[1:-1]
-        raise DataError(
-            "inputs must be a .npy file of numbers", got=got, where=ascii(path.name),
-            fix="Write it with numpy.save(path, x).", code="npy",
-        ) from None  # fmt: skip
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub" or not np.isfinite(x).all():
-        raise DataError(
-            "inputs must be one array of finite numbers", got="others", where=ascii(path.name),
-            fix="Write it with numpy.save(path, x).", code="npy",
-        )  # fmt: skip
-    return x

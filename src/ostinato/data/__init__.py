@@ -7,7 +7,7 @@ from ostinato.data.cleaning import Cleaning
 from ostinato.data.columns import Columns
 from ostinato.data.frames import Table, to_like, write_table
 from ostinato.data.freq import Freq, Gap
-from ostinato.data.inputs import Note, Texts, Tune, list_files, read_texts, read_tune, write_tune
+from ostinato.data.inputs import Note, Texts, Tune, list_files, read_array, read_texts, read_tune, write_tune
 from ostinato.data.scale import FittedScale, MinMaxScale, StandardScale
 from ostinato.data.series import Cut, Panel, Series
 from ostinato.data.split import SplitItems, SplitTexts, split_items, split_stream, split_texts
@@ -36,6 +36,7 @@ __all__ = [
     "Tune",
     "Vocabulary",
     "list_files",
+    "read_array",
     "read_panel",
     "read_texts",
     "read_times",

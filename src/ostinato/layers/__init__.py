@@ -1,4 +1,9 @@
+# ruff: noqa: E402 (what is missing is said before it is imported)
 """Layers with weights: torch modules around the formulas of `cells`, `maps` and `scans`."""
+
+from ostinato._optional import require
+
+require("torch", purpose="for ostinato.layers")
 
 from ostinato.layers.keras_input import Input, InputLayer
 from ostinato.layers.keras_maps import (

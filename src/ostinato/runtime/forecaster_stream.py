@@ -377,7 +377,7 @@ def _absent(value: float, where: str, *, hold: bool) -> DataError:
         "values must not be missing" if missing else f"values must be within ±{_LARGEST:.4g} (float32)",
         got=("a missing value" if missing else f"{value:g}") + (" before any other one" if hold else ""),
         fix="Begin with a value that is one." if hold
-        else 'Fill it in, leave it out, or open the stream with nonfinite="hold" or "propagate".',
+        else 'Fill it in, leave it out, or open the stream with nonfinite="hold" or nonfinite="propagate".',
         where=where, code="nan" if missing else "nonfinite",
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Keras' H5 files of weights. Only what the layers need is looked at: hard links to plain arrays of their shapes.
 
-Keras 3 puts the weights of a layer below "layers", in a group of its class's name, numbered from the second one on.
-Older files (`keras_legacy`) have a list of layers instead.
+Keras 3 puts the weights of a layer below "layers", in a group of its class's name, numbered from the second one on; so
+did Keras 2.15, and those before under another name. Older files (`keras_legacy`) have a list of layers instead.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 
 _DEEPEST = 8
 _MOST_OBJECTS = 20_000
-_LAYERS = "layers"
+_LAYERS, _LAYERS_BEFORE = "layers", "_layer_checkpoint_dependencies"
+_OWN, _NAME = "vars", "name"
+"""The model's own group, and what Keras 3 notes at it."""
+
 _HEAP = b"GCOL\x01\0\0\0"
 _NO_WEIGHTS = "seed_generator"
 """The state of a layer's dropout noise, an array of whole numbers."""
@@ -104,13 +107,14 @@ def read_layers(data: bytes, slots: Sequence[Slot]) -> list[list[Array]]:
     with opened(data) as (h5py, file):
         found: list[list[Array]] = []
         taken: set[str] = set()
-        for slot, path in zip(slots, _paths([s.part for s in slots]), strict=True):
+        root, paths = _found(h5py, file, slots)
+        for slot, path in zip(slots, paths, strict=True):
             arrays: list[Array] = []
             for place, shapes in _places(slot, path):
                 arrays += _place(h5py, file, place, shapes, slot.where)
                 taken |= {f"{place}/{number}" for number in range(len(shapes))}
             found.append(arrays)
-        others = [name for name in _arrays_below(h5py, file, _LAYERS, _DEEPEST) if name not in taken]
+        others = [name for name in _arrays_below(h5py, file, root, _DEEPEST) if name not in taken]
         if others:
             raise refuse("the H5 file must hold weights of the model's layers only", ascii(others[0][:80]))
     return found
@@ -129,13 +133,18 @@ def write_layers(layers: Sequence[tuple[Part, Mapping[str, Array]]]) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.create_group(_LAYERS)
-        file.create_group("vars")
+        file.create_group(_OWN).attrs[_NAME] = "sequential"
         for (part, own), path in zip(layers, _paths([part for part, _ in layers]), strict=True):
             for place, one, weights in _halves(part, path, own):
                 group = file.require_group(place)
                 for number, array in enumerate(to_keras(one, weights)):
                     group.create_dataset(str(number), data=np.ascontiguousarray(array, np.float32))
     return buffer.getvalue()
+
+
+def says_keras_3(h5py: Any, file: Any) -> bool:
+    """Whether a file of this layout is of Keras 3 for sure: Keras 2 notes no names there."""
+    return _OWN in file and _NAME in reached(h5py, file, [_OWN], "").attrs
 
 
 def class_of(part: Part) -> str:
@@ -228,15 +237,33 @@ def _arrays_below(h5py: Any, file: Any, path: str, deep: int, count: int = 0) ->
     return found
 
 
-def _paths(parts: Sequence[Part]) -> list[str]:
-    """The groups of layers: the class's name, numbered from the second on."""
+def _found(h5py: Any, file: Any, slots: Sequence[Slot]) -> tuple[str, list[str]]:
+    """The group of all layers, and that of each."""
+    parts = [slot.part for slot in slots]
+    if _LAYERS in file or _LAYERS_BEFORE not in file:
+        return _LAYERS, _paths(parts)
+    # Keras 2.14 counts as later versions do; before, the list had each layer with weights twice.
+    once, twice = (_paths(parts, _LAYERS_BEFORE, [n if slot.like else 1 for slot in slots]) for n in (1, 2))
+    around = reached(h5py, file, [_LAYERS_BEFORE], "")
+    there = all(path.rpartition("/")[2] in around for path, slot in zip(once, slots, strict=True) if slot.like)
+    return _LAYERS_BEFORE, once if there else twice
+
+
+def _paths(parts: Sequence[Part], root: str = _LAYERS, places: Sequence[int] = ()) -> list[str]:
+    """The groups of layers: the class's name, numbered from the second on.
+
+    Args:
+        parts: The layers.
+        root: The group around them.
+        places: How many numbers each takes, 1 by default.
+    """
     counts: dict[str, int] = {}
     paths = []
-    for part in parts:
+    for part, taken in zip(parts, places or [1] * len(parts), strict=True):
         text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_of(part)).lower()
         number = counts.get(text, 0)
-        counts[text] = number + 1
-        paths.append(f"{_LAYERS}/{text}" + (f"_{number}" if number else ""))
+        counts[text] = number + taken
+        paths.append(f"{root}/{text}" + (f"_{number}" if number else ""))
     return paths
 
 

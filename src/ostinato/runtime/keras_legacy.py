@@ -10,28 +10,39 @@ import numpy as np
 
 from ostinato.errors import ConversionError
 from ostinato.maps.base import Part
-from ostinato.runtime.keras_h5 import Array, Slot, array_of, opened, reached, read_layers, refuse
+from ostinato.runtime.keras_h5 import Array, Slot, array_of, opened, reached, read_layers, refuse, says_keras_3
 
 _WEIGHTS, _CONFIG, _LAYER_NAMES, _NAMES = "model_weights", "model_config", "layer_names", "weight_names"
 _BESIDE = "top_level_model_weights"
+_UNNAMED = "2, or perhaps 3"
+"""What a file of weights says of the version if Keras 2 could have written it."""
+
 _PADDINGS = (0, 1, 2)
 _MOST_NAMES = 1000
 _MOST_LOOSE_NAMES = 64
 """Names that may be as long as the file each, since many may share one text."""
 
 
-def read_weights(data: bytes, slots: Sequence[Slot]) -> list[list[Array]]:
+def read_weights(data: bytes, slots: Sequence[Slot], version: str = "") -> list[list[Array]]:
     """The arrays of each layer out of an H5 file of any layout, in the order of Keras' `get_weights`.
 
+    Args:
+        data: The file.
+        slots: The layers.
+        version: That of Keras, if it is known from elsewhere.
+
     Raises:
-        ConversionError: The file is damaged, has other layers, or leads out of itself.
+        ConversionError: The file is damaged, has other layers, or leads out of itself; or a name meant another function
+            in the version of Keras that wrote it, or may have.
         MissingDependency: h5py is not installed.
     """
+    parts = [(s.part, s.where) for s in slots]
     with opened(data) as (h5py, file):
         group = reached(h5py, file, [_WEIGHTS], "") if _WEIGHTS in file else file
         if _has(group, _LAYER_NAMES):
-            check_version(_version(h5py, group) or _version(h5py, file), [(s.part, s.where) for s in slots])
+            check_version(_version(h5py, group) or _version(h5py, file) or version, parts)
             return _read(h5py, group, slots)
+        check_version(version or ("" if says_keras_3(h5py, file) else _UNNAMED), parts)
     return read_layers(data, slots)
 
 
@@ -52,16 +63,16 @@ def check_version(version: str, parts: Sequence[tuple[Part, str]]) -> None:
     """Raise `ConversionError` if a name meant another function in that version of Keras.
 
     Args:
-        version: Such as "2.15.0"; empty if unknown.
+        version: Such as "2.15.0"; empty if it does not matter.
         parts: Each layer, and what to call it in messages.
     """
-    if version[:2] not in ("1.", "2."):
+    if version[:2] not in ("1.", "2.") and version != _UNNAMED:
         return
     for part, where in parts:
         if _says(part, "hard_sigmoid"):
             raise ConversionError(
                 "hard_sigmoid must be that of Keras 3, x / 6 + 1/2",
-                got=f"a file of Keras {ascii(version[:12])[1:-1]}, where it was 0.2 x + 1/2",
+                got=f"a file of Keras {ascii(version[:15])[1:-1]}, where it was 0.2 x + 1/2",
                 where=where,
                 fix="Train the layer with sigmoid, or go on training after setting the weights by hand.",
             )
@@ -90,6 +101,10 @@ def _layer(h5py: Any, group: Any, slot: Slot, name: str, names: Sequence[str]) -
     shapes = slot.shapes
     if len(names) != len(shapes):
         raise refuse(f"the layer must have {len(shapes)} arrays", f"{len(names)} in {name[:40]!a}", slot.where)
+    if len(set(names)) < len(names):  # Keras 3.0 wrote the two directions of a Bidirectional over each other
+        raise refuse(
+            "each array must have a name of its own", f"{max(names, key=names.count)[:40]!a} twice", slot.where
+        )
     return [
         array_of(h5py, reached(h5py, group, [*_parts(name), *_parts(one)], slot.where), shape, slot.where)
         for one, shape in zip(names, shapes, strict=True)

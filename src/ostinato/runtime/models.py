@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.errors import ModelFileError, ShapeError
+from ostinato.errors import ModelFileError
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.runtime import bundle as files
 from ostinato.runtime import forecaster_file, generator_file, native, sequential_file
@@ -18,6 +18,7 @@ from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
 from ostinato.runtime.machine import Machine, check_precision
 from ostinato.runtime.pool import Pool
+from ostinato.runtime.reading import Samples, symbols_of
 from ostinato.runtime.refusal import located
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
@@ -54,17 +55,10 @@ class Network:
 
         Raises:
             ShapeError: `x` has another shape than the model was built for.
+            DataError: `type`, it holds no numbers, or fractions where the network reads symbols; `range`, a symbol
+                that the network does not have; `nonfinite`, NaN, an infinity or a number too large for float32.
         """
-        samples = np.asarray(x, np.float32)
-        shape = samples.shape[1:]
-        if len(shape) != len(self.input_shape) or any(
-            want not in (None, got) for want, got in zip(self.input_shape, shape, strict=True)
-        ):
-            raise ShapeError(
-                f"x must be (batch, {', '.join('any' if n is None else str(n) for n in self.input_shape)})",
-                got=str(samples.shape),
-                fix="Reshape it.",
-            )
+        samples = Samples(self.input_shape, symbols_of(self.parts)).checked(x)
         real = None if mask is None else np.asarray(mask, bool)
         result: NDArray[np.float32] = self._machine.run(samples, mask=real)[0]
         return result

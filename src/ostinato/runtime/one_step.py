@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from ostinato.errors import ArgumentError, SnapshotError
 from ostinato.maps.base import Part, Shape, State
-from ostinato.maps.embedding import Embedding
 from ostinato.runtime.machine import Machine
-from ostinato.runtime.reading import Reading
+from ostinato.runtime.reading import Reading, symbols_of
 from ostinato.runtime.snapshot import fingerprint, pack, unpack
 from ostinato.scans.base import Scan
 from ostinato.scans.recurrent import Recurrent
@@ -114,7 +113,7 @@ class OneStep:
 
 
 def _reading(parts: Sequence[Part], input_shape: Shape) -> Reading:
-    symbols = parts[0].input_dim if parts and isinstance(parts[0], Embedding) else 0
+    symbols = symbols_of(parts)
     if not symbols and len(input_shape) < 2:
         raise ArgumentError(
             "a stream must be of a network that reads sequences",

@@ -15,6 +15,9 @@ from ostinato.runtime.reading import check_policy, new_or
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.turns import Turns, busy
 
+_MOST = 1 << 40
+"""Streams beyond which bytes are not even counted."""
+
 Id = int | str
 """The name of a stream in a pool."""
 
@@ -33,7 +36,8 @@ class Pool:
         threads: The most that a step may use, if it is large enough; OSTINATO_THREADS or 1 by default.
 
     Raises:
-        ArgumentError: `capacity` is no whole number of at least 1, or there is no such policy.
+        ArgumentError: `capacity` is no whole number of at least 1, `memory` has no room for so many, or there is no
+            such policy.
     """
 
     def __init__(
@@ -44,7 +48,16 @@ class Pool:
             threads = native.threads(1)
         check_count("threads", threads)
         self._stepping, self._network = stepping, stepping.network
-        self._steps = stepping.steps(capacity, check_policy(nonfinite), threads=threads)
+        check_policy(nonfinite)
+        try:
+            if capacity > _MOST:
+                raise MemoryError
+            self._steps = stepping.steps(capacity, nonfinite, threads=threads)
+        except MemoryError:
+            raise ArgumentError(
+                "the states of all streams must fit into memory", got=f"capacity={capacity}",
+                fix="Make a smaller pool.", code="memory",
+            ) from None  # fmt: skip
         self.capacity = capacity
         self._rows: dict[Id, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
@@ -115,12 +128,12 @@ class Pool:
 
         Raises:
             StreamClosed: No open stream has such an id.
-            ArgumentError: `duplicate`, an id occurs twice.
+            ArgumentError: `duplicate`, an id occurs twice; or `ids` is no list of ids.
             ShapeError: `x` or `out` has another shape.
             DataError: As for `Stream.step`.
             StreamBusy: Another thread uses the pool.
         """
-        names = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        names = _listed(ids)
         if not self._lock.acquire(blocking=False):  # as `with self._turns`, in a quarter of the time
             raise busy()
         try:
@@ -199,6 +212,15 @@ class Pool:
             )  # fmt: skip
         self._last = names, rows
         return rows
+
+
+def _listed(ids: Iterable[Id]) -> list[Id]:
+    if isinstance(ids, np.ndarray) and ids.ndim == 1:
+        names: list[Id] = ids.tolist()
+        return names
+    if isinstance(ids, (str, bytes, np.ndarray)) or not isinstance(ids, Iterable):
+        raise ArgumentError("ids must be a list of ids", got=f"{ids!r:.80}", fix="Pass [id] for one stream.")
+    return list(ids)
 
 
 def _unknown(id: object) -> StreamClosed:

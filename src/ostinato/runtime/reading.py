@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.errors import ArgumentError, DataError, OstinatoError, ShapeError
+from ostinato.maps.base import Part, Shape
+from ostinato.maps.embedding import Embedding
 
 POLICIES = ("raise", "hold", "propagate")
 """What a stream does about NaN and infinities in its input."""
@@ -57,21 +59,23 @@ class Reading:
         found = _numbers(x)
         n = len(lead)
         if found.ndim != n + len(self.features) or found.shape[n:] != self.features:
-            wanted = ", ".join([*lead, *map(str, self.features)]) or "()"
             raise ShapeError(
-                f"x must be ({wanted})" if lead or self.features else "x must be one number",
+                f"x must be {shown(*lead, *self.features)}" if lead or self.features else "x must be one number",
                 got=str(found.shape), fix="Pass one step's features in the order of training.",
             )  # fmt: skip
         if self.symbols:
-            return self._ids(found, lead)
+            return self.whole(found, lead)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which the policy treats
             return np.asarray(found, np.float32, order="C")
 
-    def _ids(self, found: NDArray[Any], lead: tuple[str, ...]) -> NDArray[Any]:
+    def whole(self, found: NDArray[Any], lead: tuple[str, ...]) -> NDArray[Any]:
+        """Numbers as the symbols that they stand for, int64; arguments and errors as for `checked`."""
         if found.dtype.kind == "f" and not np.array_equal(found, np.rint(found)):
+            at = np.argwhere(found != np.rint(found))
             raise DataError(
-                "x must hold whole numbers, since the network begins with an embedding", got="others",
-                fix="Pass the numbers that the symbols had in training.", code="type",
+                "x must hold whole numbers, since the network begins with an embedding", got=str(found[tuple(at[0])]),
+                fix="Pass the numbers that the symbols had in training.", where=[_place(lead, one) for one in at[:5]],
+                count=len(at), code="type",
             )  # fmt: skip
         bad = (found < 0) | (found >= self.symbols)
         if bad.any():
@@ -103,8 +107,59 @@ class Reading:
             where.append(", ".join(place))
         return DataError(
             "x must be finite", got=str(x[tuple(at[0])]), where=where, count=len(at), code="nonfinite",
-            fix='Repair it, or open the stream with nonfinite="hold" or "propagate". The state is as it was.',
+            fix='Repair it, or open the stream with nonfinite="hold" or nonfinite="propagate". The state is as it was.',
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a network reads at once.
+
+    Args:
+        shape: Of one sample, None for an open length.
+        symbols: As for `Reading`.
+    """
+
+    shape: Shape
+    symbols: int = 0
+
+    def checked(self, x: Any) -> NDArray[Any]:
+        """`x [batch, *shape]` as float32, or int64 for whole numbers.
+
+        Raises:
+            ShapeError: It has another shape.
+            DataError: `type` and `range` as for `Reading.checked`; `nonfinite`, a number is not finite in float32.
+        """
+        found = _numbers(x)
+        if found.ndim != 1 + len(self.shape) or any(
+            want not in (None, got) for want, got in zip(self.shape, found.shape[1:], strict=True)
+        ):
+            raise ShapeError(
+                f"x must be {shown('batch', *('any' if n is None else n for n in self.shape))}",
+                got=str(found.shape), fix="Reshape it.",
+            )  # fmt: skip
+        axes = ("row", "step", "feature")[: found.ndim]
+        if self.symbols:
+            return Reading((), self.symbols).whole(found, axes)
+        with np.errstate(over="ignore"):
+            samples = np.asarray(found, np.float32)
+        if not np.isfinite(samples).all():
+            at = np.argwhere(~np.isfinite(samples))
+            raise DataError(
+                "x must be finite, and fit into float32", got=str(found[tuple(at[0])]), count=len(at),
+                where=[_place(axes, one) for one in at[:5]], fix="Fill or remove these places first.", code="nonfinite",
+            )  # fmt: skip
+        return samples
+
+
+def symbols_of(parts: Sequence[Part]) -> int:
+    """How many symbols a stack of layers reads, 0 if it reads other numbers."""
+    return parts[0].input_dim if parts and isinstance(parts[0], Embedding) else 0
+
+
+def shown(*axes: object) -> str:
+    """A shape in messages, written as Python writes it: (3,) and (batch, 3)."""
+    return f"({', '.join(map(str, axes))}{',' * (len(axes) == 1)})"
 
 
 def new_or(out: NDArray[np.float32] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:

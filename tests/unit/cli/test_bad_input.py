@@ -242,7 +242,8 @@ def test_a_model_of_another_task(csv, tmp_path):
     from ostinato.runtime.bundle import save
 
     save(tmp_path / "s", small())
-    refused(call("predict", tmp_path / "s", csv), code="task]")
+    refused(call("predict", tmp_path / "s", csv), code="npy]")
+    refused(call("generate", tmp_path / "s"), code="task]", word="ostinato predict")
     refused(call("evaluate", tmp_path / "s", csv), code="task]")
 
 

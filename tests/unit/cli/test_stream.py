@@ -225,6 +225,34 @@ def test_bad_lines_are_answered_and_change_nothing(place, whole):
         assert len(answer["error"]) < 600
 
 
+def test_one_number_needs_no_list(place):
+    listed = stream(place / "one", given=b'[0.5]\n{"x": [1]}\n[2]\n')
+    assert listed.code == 0
+    assert stream(place / "one", given=b'0.5\n{"x": 1}\n2\n').out == listed.out
+    held = stream(place / "one", "--nonfinite", "hold", given=b"0.5\nnull\n")
+    assert held.out == stream(place / "one", given=b"0.5\n0.5\n").out
+
+
+@pytest.mark.parametrize(("line", "got"), [
+    (b'[1, "a"]', "`str` for `float | null` at `$[1]`"), (b"3", "`int` for `array`"), (b"abc", "no JSON: invalid"),
+])  # fmt: skip
+def test_what_came_instead_is_said_in_words(line, got, place):
+    assert f", got {got}" in stream(place / "network", given=line + b"\n").err
+
+
+def test_bad_lines_are_answered_in_the_words_of_the_command(place):
+    (answer,) = answers(stream(place / "network", "--skip-bad", given=b"[1, null]\n"))
+    assert "--nonfinite hold or --nonfinite propagate" in answer["error"]
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_the_mark_that_some_programs_put_first(form, place):
+    given = b"[1, 2]\n[3, 4]\n" if form == "json" else b"a,b\n1,2\n3,4\n"
+    plain = stream(place / "network", "--format", form, given=given)
+    assert plain.code == 0
+    assert stream(place / "network", "--format", form, given=b"\xef\xbb\xbf" + given).out == plain.out
+
+
 def json_line(answer):
     return json.dumps(answer).encode()
 
@@ -366,7 +394,8 @@ def test_a_reset_that_is_none(place):
 
 
 CSV = {
-    "few cells": (b"a,b\n1\n", "line 2"), "text": (b"a,b\n1,x\n", "number 2 of the row, line 2"),
+    "few cells": (b"a,b\n1\n", "line 2"), "text": (b"a,b\n1,x\n", "line 2, column 'b'"),
+    "no names": (b"1.5,2\n1,2\n", "line 1"), "other commas": (b"a;b\n1;2\n", "line 2"),
     "a name twice": (b"a,a\n1,2\n", "line 1"), "few columns": (b"a\n1\n", "line 2"),
     "no UTF-8": (b"a,b\n1,\xff\n", "line 2"), "a quote": (b'a,b\n1,"2\n', "line 2"),
     "a missing one": (b"a,b\n1,\n", "line 2"),
@@ -380,7 +409,13 @@ def test_bad_csv(name, place):
     assert ran.code == 2
     assert ran.err.count("\n") == 1
     assert ran.err.startswith("ostinato: [")
-    assert "line" in ran.err, where
+    assert where in ran.err
+
+
+def test_columns_may_be_numbered(place):
+    named = stream(place / "network", "--format", "csv", given=b"a,b\n1,2\n")
+    assert named.code == 0
+    assert stream(place / "network", "--format", "csv", given=b"0,1\n1,2\n").out == named.out
 
 
 def test_bad_rows_are_answered_in_a_column_of_their_own(place):

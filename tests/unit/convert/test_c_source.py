@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tests.laws.own_cell import Leaky
 from tests.unit.convert.c_library import NATIVE, compiler, program
+from tests.unit.runtime.generators import VOCABULARIES, generator
 from tests.unit.runtime.networks import network
 
 from ostinato.cells import CELLS
@@ -85,3 +86,11 @@ def test_a_c_program_gives_the_bits_of_python(make, tmp_path, monkeypatch):
     found = np.array([line.split() for line in run.stdout.splitlines()], np.float32)
     monkeypatch.setenv("OSTINATO_ISA", "sse2")
     assert np.array_equal(found, make().stream().run(x))
+
+
+@pytest.mark.parametrize(
+    "given", [generator(VOCABULARIES["bytes"]), "m.safetensors", None], ids=["task", "path", "none"]
+)
+def test_only_a_network_can_be_written(given):
+    with pytest.raises(ArgumentError, match=f"Network.* got {type(given).__name__}"):
+        c_source(given)

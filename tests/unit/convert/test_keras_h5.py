@@ -15,10 +15,12 @@ from tests.unit.cli.call import call
 from tests.unit.convert.samples import OPEN, network, samples
 
 from ostinato import Sequential
+from ostinato.convert.keras.classes import to_part
 from ostinato.convert.keras.files import Read, load_keras, save_keras
 from ostinato.convert.source import read_source
 from ostinato.errors import ArgumentError, ConversionError, MissingDependency, ModelFileError
 from ostinato.layers import GRU, Dense, Embedding
+from ostinato.maps.layer_norm import LayerNorm
 from ostinato.maps.unembedding import Unembedding
 from ostinato.runtime.models import from_bundle
 from ostinato.runtime.sequential_file import Named
@@ -203,7 +205,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "no names of arrays": (_stored(lambda g: g["dense"].attrs.__delitem__("weight_names")), "must have weight_names"),
     "an array less": (_stored(lambda g: _named(g["dense"], [KERNEL])), "must have 2 arrays"),
     "an unknown array": (_stored(lambda g: _named(g["dense"], [KERNEL, "x"])), "must hold 'dense/x'"),
-    "an array twice": (_stored(lambda g: _named(g["dense"], [KERNEL] * 2)), "needs shape"),
+    "an array twice": (_stored(lambda g: _named(g["dense"], [KERNEL] * 2)), "name of its own"),
     "weights of the model": (
         _stored(lambda g: _named(g["top_level_model_weights"], ["x"])), "weights of layers only"
     ),
@@ -290,3 +292,58 @@ def test_a_missing_bias_stays_missing(tmp_path):
     other.load_weights(tmp_path / "m.weights.h5")
     x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
     np.testing.assert_array_equal(model.predict(x), other.predict(x))
+
+
+def test_groups_as_keras_2_12_names_them(tmp_path):
+    """Another name around the layers, and two numbers for each that has weights."""
+
+    def older(file):
+        file.move("layers", "_layer_checkpoint_dependencies")
+        file.move("_layer_checkpoint_dependencies/gru_1", "_layer_checkpoint_dependencies/gru_2")
+        file["vars"].attrs.clear()
+
+    path = tmp_path / "older.weights.h5"
+    path.write_bytes(_changed(WEIGHTS, older))
+    model = _like()
+    model.load_weights(path)
+    np.testing.assert_allclose(model.predict(X), Y, atol=1e-5)
+    with pytest.raises(ConversionError, match="dense"):
+        _like(more=True).load_weights(path)
+
+
+def test_groups_as_keras_2_14_names_them(tmp_path):
+    path = tmp_path / "older.weights.h5"
+    path.write_bytes(_changed(WEIGHTS, lambda file: file.move("layers", "_layer_checkpoint_dependencies")))
+    model = _like()
+    model.load_weights(path)
+    np.testing.assert_allclose(model.predict(X), Y, atol=1e-5)
+
+
+def test_weights_that_do_not_say_which_hard_sigmoid(tmp_path):
+    """Keras 2.13 to 2.15 write weights alone as Keras 3 does, but for names beside them."""
+    path = tmp_path / "m.weights.h5"
+    path.write_bytes(_changed(WEIGHTS, lambda file: file["vars"].attrs.clear()))
+    layers = [Embedding(7, 3, mask_zero=True, input_shape=(None,)), GRU(3, reset_after=True, return_sequences=True)]
+    hard = Sequential([*layers, GRU(2, recurrent_activation="hard_sigmoid"), Dense(2)], seed=0)
+    with pytest.raises(ConversionError, match=r"perhaps 3, where it was 0\.2 x"):
+        hard.load_weights(path)
+    hard.load_weights(WEIGHTS)
+    hard.save(tmp_path / "hard.safetensors")
+    done = call("convert", tmp_path / "hard.safetensors", tmp_path / "own.weights.h5")
+    assert done.code == 0, done.err
+    hard.load_weights(tmp_path / "own.weights.h5")
+    _like().load_weights(path)
+
+
+@pytest.mark.parametrize(("inside", "axis"), [(False, [2]), (False, 2), (True, [1])])
+def test_axes_as_keras_2_counts_them(inside, axis):
+    said = {"axis": axis, "epsilon": 0.001}
+    around = {"layer": {"class_name": "LayerNormalization", "config": said}} if inside else said
+    part, _ = to_part("TimeDistributed" if inside else "LayerNormalization", around, "layer 'n'", axes=3)
+    assert (part.inner if inside else part) == LayerNorm(0.001)
+
+
+@pytest.mark.parametrize(("axis", "axes"), [(1, 3), ([1], 3), ([2], 4), ([1, 2], 3), (True, 2), (1.0, 2)])
+def test_another_axis_is_refused(axis, axes):
+    with pytest.raises(ConversionError, match="the last one"):
+        to_part("LayerNormalization", {"axis": axis, "epsilon": 0.001}, "layer 'n'", axes=axes)

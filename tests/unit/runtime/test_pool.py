@@ -75,6 +75,9 @@ def test_what_is_refused_changes_nothing():
         (lambda: pool.step(["a", "b"], X[0, :3]), ShapeError, "one row an id"),
         (lambda: pool.step(["a", "b"], X[0, :2, :2]), ShapeError, r"\(2, 3\)"),
         (lambda: pool.step(["a", "b"], bad), DataError, "stream 'b', step 2, feature 2"),
+        (lambda: pool.step("ab", X[0, :2]), ArgumentError, "list of ids"),
+        (lambda: pool.step(None, X[0, :2]), ArgumentError, "list of ids"),
+        (lambda: pool.step(np.array(3), X[0, :1]), ArgumentError, "list of ids"),
         (lambda: pool.open("a"), ArgumentError, "taken"),
         (lambda: pool.open(1.5), ArgumentError, "word or a whole number"),
         (lambda: pool.open(True), ArgumentError, "word or a whole number"),
@@ -104,6 +107,12 @@ def test_ids_may_be_an_array_and_steps_may_be_of_nobody():
 @pytest.mark.parametrize("capacity", [0, -1, 1.5, True])
 def test_a_capacity_is_a_number(capacity):
     with pytest.raises(ArgumentError, match="capacity"):
+        of_numbers().pool(capacity)
+
+
+@pytest.mark.parametrize("capacity", [10**12, 2**61, 10**30])
+def test_a_capacity_has_room_in_memory(capacity):
+    with pytest.raises(ArgumentError, match="memory"):
         of_numbers().pool(capacity)
 
 

@@ -55,9 +55,9 @@ def test_symbols_are_numbers_of_any_kind():
 @pytest.mark.parametrize(
     ("x", "error", "words"),
     [
-        (np.zeros(2), ShapeError, r"must be \(3\)"),
-        (np.zeros((1, 3)), ShapeError, r"must be \(3\)"),
-        (1.0, ShapeError, r"must be \(3\)"),
+        (np.zeros(2), ShapeError, r"must be \(3,\)"),
+        (np.zeros((1, 3)), ShapeError, r"must be \(3,\)"),
+        (1.0, ShapeError, r"must be \(3,\)"),
         ([1.0, [2.0], 3.0], DataError, "type"),
         (["a", "b", "c"], DataError, "type"),
         ([None] * 3, DataError, "type"),

@@ -51,20 +51,21 @@ class Said(NamedTuple):
     config: dict[str, Any]
 
 
-def to_part(kind: str, config: Mapping[str, Any], where: str) -> tuple[Part, bool]:
+def to_part(kind: str, config: Mapping[str, Any], where: str, *, axes: int) -> tuple[Part, bool]:
     """Our formula of a layer of Keras, and whether its biases exist.
 
     Args:
         kind: The class's name.
         config: Its options.
         where: The layer, for messages.
+        axes: How many axes its input has, with that of the batch.
 
     Raises:
         ConversionError: There is no such layer here, or an option changes the function.
     """
     if kind not in _READERS:
         raise refuse(f"layers must be among {', '.join(_READERS)}", ascii(kind[:60]), where)
-    options = Options(config, where)
+    options = Options(config, where, axes)
     part = _READERS[kind](options)
     bias = options.bias
     options.check_rest()
@@ -216,8 +217,8 @@ def _gru(o: Options) -> Part:
 
 
 def _bidirectional(o: Options) -> Part:
-    one, bias = _inside(o, "layer")
-    other, bias_back = _inside(o, "backward_layer") if o.has("backward_layer") else (None, bias)
+    one, bias = _inside(o, "layer", axes=o.axes)
+    other, bias_back = _inside(o, "backward_layer", axes=o.axes) if o.has("backward_layer") else (None, bias)
     if not isinstance(one, Recurrent) or not isinstance(other, (Recurrent, type(None))) or bias != bias_back:
         raise refuse(
             "a Bidirectional must hold two recurrent layers, with biases in both or in none", "others", o.where
@@ -229,15 +230,15 @@ def _bidirectional(o: Options) -> Part:
 
 
 def _time_distributed(o: Options) -> Part:
-    part, o.bias = _inside(o, "layer")
+    part, o.bias = _inside(o, "layer", axes=o.axes - 1)
     if not isinstance(part, Map) or isinstance(part, TimeDistributed):
         raise refuse("a TimeDistributed must hold a layer without state", type(part).__name__, o.where)
     return TimeDistributed(part)
 
 
-def _inside(o: Options, name: str) -> tuple[Part, bool]:
+def _inside(o: Options, name: str, *, axes: int) -> tuple[Part, bool]:
     inner = o.layer(name)
-    return to_part(inner.kind, inner.config, o.where)
+    return to_part(inner.kind, inner.config, o.where, axes=axes)
 
 
 def _conv1d(o: Options) -> Part:
@@ -260,7 +261,9 @@ def _layer_norm(o: Options) -> Part:
     for name in ("center", "scale"):
         o.only(name, value=True)
     o.only("rms_scaling", value=False)
-    if o.take("axis", -1) not in (-1, [-1]):
+    axis, last = o.take("axis", -1), o.axes - 1  # Keras 2 counts from the front
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    if type(axis) is not int or axis not in (-1, last):
         raise refuse("axis must be -1, the last one", "another", o.where)
     return o.make(LayerNorm, o.number("epsilon", 1e-3))  # type: ignore[no-any-return]
 

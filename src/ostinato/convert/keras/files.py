@@ -60,7 +60,7 @@ def load_keras(path: str | os.PathLike[str], *, into: Read | None = None) -> Rea
     """
     config, weights, version = _opened(path)
     if into is not None:
-        return _filled(into, weights)
+        return _filled(into, weights, version)
     if config is None:
         raise refuse(
             "a file of weights must come with a model of the layers that they belong to", "weights alone",
@@ -68,18 +68,17 @@ def load_keras(path: str | os.PathLike[str], *, into: Read | None = None) -> Rea
         )  # fmt: skip
     described = chain(config)
     wheres = [f"layer {one.name!r}" for one in described.layers]
-    parts = [to_part(one.kind, one.config, where) for one, where in zip(described.layers, wheres, strict=True)]
-    check_masks({one.name: part for one, (part, _) in zip(described.layers, parts, strict=True)})
-    check_version(version, [(part, where) for where, (part, _) in zip(wheres, parts, strict=True)])
-    needed = _needed(described, parts)
+    parts, needed = _parts(described, wheres)
+    check_masks({one.name: part for one, part in zip(described.layers, parts, strict=True)})
+    check_version(version, list(zip(parts, wheres, strict=True)))
     count = sum(math.prod(w.shape) for n in needed for w in n.values())
     if 2 * count > len(weights):
         raise refuse(f"the H5 file must hold the layers' {count} numbers", f"{len(weights)} bytes")
     layers = [
         Named(one.name, part, {key: np.zeros(w.shape, np.float32) for key, w in n.items()})
-        for one, (part, _), n in zip(described.layers, parts, needed, strict=True)
+        for one, part, n in zip(described.layers, parts, needed, strict=True)
     ]
-    return _filled(Read(described.name, layers, described.input_shape), weights)
+    return _filled(Read(described.name, layers, described.input_shape), weights, version)
 
 
 def _opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any] | None, bytes, str]:
@@ -91,10 +90,10 @@ def _opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any] | None, bytes,
     return (None, weights, "") if found is None else (parse_config(found[0]), weights, found[1])
 
 
-def _filled(model: Read, weights: bytes) -> Read:
+def _filled(model: Read, weights: bytes, version: str) -> Read:
     """The model with the weights of an H5 file."""
     slots = [Slot(n.part, n.weights, f"layer {n.name!r}") for n in model.layers]
-    arrays = read_weights(weights, slots)
+    arrays = read_weights(weights, slots, version)
     layers = [
         Named(n.name, n.part, from_keras(n.part, flat, like=n.weights))
         for n, flat in zip(model.layers, arrays, strict=True)
@@ -153,15 +152,19 @@ def _entry(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {"module": "keras.layers", "class_name": kind, "config": dict(config), "registered_name": None}
 
 
-def _needed(described: Chain, parts: Sequence[tuple[Part, bool]]) -> list[dict[str, Any]]:
-    """The weights of each layer that exist."""
-    needed, shape = [], described.input_shape
-    for one, (part, bias) in zip(described.layers, parts, strict=True):
+def _parts(described: Chain, wheres: Sequence[str]) -> tuple[list[Part], list[dict[str, Any]]]:
+    """The formula of each layer, and its weights that exist."""
+    parts: list[Part] = []
+    needed: list[dict[str, Any]] = []
+    shape = described.input_shape
+    for one, where in zip(described.layers, wheres, strict=True):
+        part, bias = to_part(one.kind, one.config, where, axes=1 + len(shape))
         try:
             all_of_it = part.weights(shape)
             shape = part.out_shape(shape)
         except ValueError as error:
-            raise refuse("layers must fit each other", ascii(str(error)[:200])[1:-1], f"layer {one.name!r}") from None
+            raise refuse("layers must fit each other", ascii(str(error)[:200])[1:-1], where) from None
         recurrent = isinstance(part, (Recurrent, Bidirectional))
+        parts.append(part)
         needed.append({k: w for k, w in all_of_it.items() if bias or not recurrent or not _BIASES.fullmatch(k)})
-    return needed
+    return parts, needed

@@ -68,10 +68,11 @@ class Options:
     Args:
         config: From the file.
         where: The layer, for messages.
+        axes: How many axes the layer's input has, with that of the batch.
     """
 
-    def __init__(self, config: Mapping[str, Any], where: str) -> None:
-        self.where = where
+    def __init__(self, config: Mapping[str, Any], where: str, axes: int) -> None:
+        self.where, self.axes = where, axes
         self._left = {k: v for k, v in config.items() if k not in _MEANINGLESS and not k.endswith(_TRAINING)}
         self._check_dtype(self._left.pop("dtype", "float32"))
         self.bias = self.flag("use_bias", default=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
@@ -11,11 +12,15 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from ostinato.data.values import numbers_from_text
 from ostinato.errors import DataError, OstinatoError, SnapshotError
 from ostinato.runtime.refusal import reason
 from ostinato.runtime.snapshot import pack, unpack
 
 _KIND = "records"
+
+_EXPECTED = re.compile(r"Expected (?P<wanted>.+?), got (?P<got>.+?)(?: - at (?P<at>.+))?")
+_MALFORMED = re.compile("^JSON is malformed")
 
 _RESET = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -279,8 +284,31 @@ def decoded(line: bytes, kind: Any) -> Any:
         return msgspec.json.decode(line, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(
-            "a line must be JSON of the form that the model reads", got=reason(error), code="json",
+            "a line must be JSON of the form that the model reads", got=_told(reason(error)), code="json",
             fix="See `ostinato stream --help` for what a line can be.",
+        ) from None  # fmt: skip
+
+
+def _told(said: str) -> str:
+    """What msgspec says of a line, as what came instead."""
+    if found := _EXPECTED.fullmatch(said):
+        return f"{found['got']} for {found['wanted']}" + (f" at {found['at']}" if found["at"] else "")
+    return _MALFORMED.sub("no JSON", said)
+
+
+def numbers_of(cells: Mapping[str, str]) -> NDArray[np.float64]:
+    """The numbers in cells of a row, by column; NaN for those that are missing.
+
+    Raises:
+        DataError: `text`, a cell holds something else.
+    """
+    names = list(cells)
+    try:
+        return numbers_from_text(list(cells.values()), name="", place=lambda i: f"column {names[i]!r:.80}")
+    except DataError as error:  # whose advice is for tables that are read as a whole
+        raise DataError(
+            "cells must hold numbers", got=error.got, where=error.where, count=error.count, code=error.code,
+            fix="Write them with a decimal point, and leave those empty that are missing.",
         ) from None  # fmt: skip
 
 

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.data.times import time_text
-from ostinato.data.values import numbers_from_text
 from ostinato.errors import DataError, DataWarning
 from ostinato.runtime.ahead import Ahead
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.forecaster_stream import ForecasterStream, step_together
-from ostinato.runtime.records.base import Record, Records, check_columns, decoded, only_reset, reset_of
+from ostinato.runtime.records.base import Record, Records, check_columns, decoded, numbers_of, only_reset, reset_of
 
 _DAY = 86_400_000_000
 _Field = int | float | str | bool | None
@@ -86,7 +85,7 @@ class ForecastRecords(Records[ForecasterStream]):
         check_columns(fields, _KNOWS, _NEEDS)
         if only_reset(fields, [fields["y"], fields.get("ds", "")]):
             return Record(None, fields.get("id"), reset=True)
-        y = numbers_from_text([fields["y"]], name="y", place=lambda _: "the row")
+        y = numbers_of({"y": fields["y"]})
         return Record(_Value(float(y[0]), fields.get("ds")), fields.get("id"), reset_of(fields))
 
     def cells(self, answer: Mapping[str, Any]) -> Sequence[Any]:

@@ -17,6 +17,9 @@ from ostinato.runtime.records.base import Record, Records
 LONGEST = 1 << 24
 """Most bytes of a line."""
 
+_MARK = b"\xef\xbb\xbf"
+"""What some programs put before a text in UTF-8."""
+
 _AT_ONCE = 1 << 16
 """Most bytes that are taken from the source in one go."""
 
@@ -83,7 +86,7 @@ class Lines(ABC):
             raise DataError(
                 f"a line must have at most {LONGEST:,} bytes", got="more", fix="Send one record a line.", code="line"
             )
-        return line
+        return line.removeprefix(_MARK)
 
     def _there(self, blank: bytes | None = None) -> bytes:
         """The line that waits, empty if there is none; lines of nothing but `blank` (white space) are left out."""
@@ -192,7 +195,20 @@ def _names(header: list[str]) -> list[str]:
             "the first line must have the names of the columns, each once", got=",".join(names)[:80],
             fix="Write them there.", code="column",
         )  # fmt: skip
+    if all(map(_is_number, names)) and names != [str(i) for i in range(len(names))]:
+        raise DataError(
+            "the first line must have the names of the columns", got=f"numbers, {','.join(names)[:80]}",
+            fix="Put a line of names, such as x0,x1, before the first row.", code="column",
+        )  # fmt: skip
     return names
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 class _Texts:
@@ -209,7 +225,7 @@ class _Texts:
         if not line:
             raise StopIteration
         try:
-            return line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8")
+            return line.decode()
         except UnicodeDecodeError as error:
             raise DataError(
                 "a line must be UTF-8", got=f"the byte 0x{line[error.start]:02x}", fix="Save the table as UTF-8.",

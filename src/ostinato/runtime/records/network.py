@@ -10,11 +10,10 @@ import numpy as np
 from msgspec import UNSET, UnsetType, defstruct
 from numpy.typing import NDArray
 
-from ostinato.data.values import numbers_from_text
 from ostinato.errors import DataError, ShapeError
 from ostinato.runtime.models import Network
-from ostinato.runtime.reading import check_policy
-from ostinato.runtime.records.base import Record, Records, Wire, decoded, only_reset, reset_of
+from ostinato.runtime.reading import check_policy, shown
+from ostinato.runtime.records.base import Record, Records, Wire, decoded, numbers_of, only_reset, reset_of
 from ostinato.runtime.seats import Seat, Seats
 from ostinato.runtime.snapshot import fingerprint
 
@@ -23,7 +22,7 @@ _NUMBERS: Any = float | None
 
 
 class NetworkRecords(Records[Seat]):
-    """A list of numbers, or `{"x": […]}`, is answered by `{"y": […]}`.
+    """A list of numbers, or `{"x": […]}`, is answered by `{"y": […]}`. One number needs no list.
 
     Streams share their memory.
 
@@ -41,6 +40,8 @@ class NetworkRecords(Records[Seat]):
         kind: Any = _NUMBERS
         for _ in self._shape:
             kind = GenericAlias(list, (kind,))
+        if self._shape == (1,):
+            kind |= _NUMBERS
         self._kind = kind
         field = ("x", kind | UnsetType, UNSET)
         self._wire = defstruct("Step", [field], bases=(Wire,), frozen=True, kw_only=True, forbid_unknown_fields=True)
@@ -69,26 +70,28 @@ class NetworkRecords(Records[Seat]):
         if not self._shape:
             whole = found is not None and found.is_integer()
             return np.array(found, np.int64 if whole and abs(found) < 2**53 else np.float64)
+        if self._shape == (1,) and not isinstance(found, list):
+            found = [found]
         try:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which the policy treats
                 return np.array(found, np.float32)
         except ValueError:
             raise ShapeError(
-                f"x must be {self._shape}", got="lists of several lengths", fix="Pass one step's features."
+                f"x must be {shown(*self._shape)}", got="lists of several lengths", fix="Pass one step's features."
             ) from None
 
     def parse_row(self, row: Mapping[str, str]) -> Record:
         """The record that a row is: the columns id and reset are such, the others are the numbers in order."""
-        numbers = [cell for name, cell in row.items() if name not in ("id", "reset")]
-        if only_reset(row, numbers):
+        cells = {name: cell for name, cell in row.items() if name not in ("id", "reset")}
+        if only_reset(row, cells.values()):
             return Record(None, row.get("id"), reset=True)
         wanted = int(np.prod(self._shape))
-        if len(numbers) != wanted:
+        if len(cells) != wanted:
             raise DataError(
-                f"a row must have {wanted} numbers", got=str(len(numbers)),
-                fix="Pass one step's numbers in the order of training.", code="column",
+                f"a row must have {wanted} numbers", got=str(len(cells)),
+                fix="Pass one step's numbers in the order of training, with commas between them.", code="column",
             )  # fmt: skip
-        x = numbers_from_text(numbers, name="x", place=lambda i: f"number {i + 1} of the row")
+        x = numbers_of(cells)
         return Record(x.reshape(self._shape), row.get("id"), reset_of(row))
 
     def cells(self, answer: Mapping[str, Any]) -> Sequence[Any]:
