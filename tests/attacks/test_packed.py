@@ -94,6 +94,7 @@ def test_parquet_is_counted_before_it_is_unpacked(tmp_path, monkeypatch):
     "data",
     [gzip.compress(b"a,b\n1,2\n") + gzip.compress(b"3,4\n"), gzip.compress(b"a,b\n1,2\n3,4\n") + bytes(64),
      gzip.compress(b"") + gzip.compress(b"a,b\n1,2\n3,4\n")],
+    ids=["members", "padding", "empty first"],  # gzip.compress writes the time, which is no name for a test
 )  # fmt: skip
 def test_several_members_and_padding_are_read_as_gunzip_reads_them(data, tmp_path):
     from ostinato.data.csv_text import read_bytes
