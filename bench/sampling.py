@@ -34,7 +34,7 @@ from ostinato.runtime.machine import expected
 from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
 
-SYMBOLS, WIDTH, LENGTH, ROUNDS, GREEDY = 65, 64, 400, 5, 300
+SYMBOLS, WIDTH, LENGTH, ROUNDS, GREEDY = 65, 64, 400, 11, 300
 WAIT = 0.05
 """Seconds before each turn: threads of OpenMP spin for a while after a call, and take a core from who comes next."""
 
