@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pytest
+from tests.unit.runtime.grouped import at_once
 
 import ostinato
 from ostinato._folder import catalogue
@@ -229,18 +230,6 @@ def given_of(model, name, records):
         if found[-1].given is not None and rng.random() < 0.01:
             found.append(found[-1]._replace(given=WRONG[name](found[-1].given)))
     return found
-
-
-def at_once(records, given, size):
-    """The answers to groups of records, or what is wrong with them."""
-    said = []
-    for first in range(0, len(given), size):
-        rest = given[first : first + size]
-        while rest:
-            answers, error = records.answers(rest)
-            said += [*answers, *([str(error)] if error else [])]
-            rest = rest[len(answers) + (error is not None) :]
-    return said
 
 
 def states(records):

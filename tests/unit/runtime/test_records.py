@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tests.laws.own_cell import Leaky
 from tests.unit.runtime.generators import TEXT, VOCABULARIES, generator
+from tests.unit.runtime.grouped import at_once
 from tests.unit.runtime.networks import network, of_numbers, of_symbols
 
 from ostinato.maps.dense import Dense
@@ -71,17 +72,6 @@ def one_by_one(records, given):
     for record in given:
         answers, error = records.answers([record])
         said.append(str(error) if error else answers[0])
-    return said
-
-
-def at_once(records, given, size):
-    said = []
-    for first in range(0, len(given), size):
-        rest = given[first : first + size]
-        while rest:
-            answers, error = records.answers(rest)
-            said += [*answers, *([str(error)] if error else [])]
-            rest = rest[len(answers) + (error is not None) :]
     return said
 
 
