@@ -66,9 +66,9 @@ def _not_numbers(cells: list[str], at: list[int], name: str, place: Place, decim
     elif _number(first.translate(_MARKS).replace(other, ""), decimal) is not None:
         fix = "Write numbers without marks for thousands."
     elif len(cells) == total:
-        fix = f"If it names the series, pass id={name!r}; to read one column of values only, pass its name as target."
+        fix = f"If it names the series, pass id={name!r}; to read one column of values only, pass target=NAME."
     else:
-        fix = "Correct or empty these cells, or choose another column with target."
+        fix = "Correct or empty these cells, or choose another column with target=NAME."
     shown = repr(first[:60]) + ("…" if len(first) > 60 else "")
     return DataError(
         f"column {name!r} must hold numbers",
@@ -127,7 +127,7 @@ def _wrong_kind(got: str, where: list[str], count: int | None, name: str) -> Dat
     return DataError(
         f"column {name!r} must hold real numbers",
         got=got,
-        fix="Convert it to float first, or read another column with target.",
+        fix="Convert it to float first, or read another column with target=NAME.",
         where=where,
         count=count,
         code="dtype",
