@@ -18,7 +18,7 @@ from ostinato.errors import CheckpointDamaged, Interrupted, OstinatoError, Termi
 from ostinato.version import __version__
 
 _OWN = {"main", "options", "outputs"}
-_PYTHON = re.compile(r"""\b(?!freq=)([a-z]\w*)=("[^"]*"|'[^']*'|\([^()]*\)|-?[\w.]+)""")
+_PYTHON = re.compile(r"""\b(?!freq=)([a-z]\w*)=("[^"]*"|'[^']*'|\([^()]*\)|-?[\w.]*\w)""")
 
 
 class Verbs(click.Group):
