@@ -9,6 +9,7 @@ NATIVE := $(shell find native -type f)
 PLAIN := .venv-plain
 RUNTIME := .venv-runtime
 BENCH := .venv-bench
+FREE := .venv-free
 SANITIZE = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_COMPILER=g++ \
   -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DOSTINATO_TESTS=ON
 
@@ -21,7 +22,7 @@ CLANGED = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/
 OSTINATO_FUZZ ?= 200000
 FILES = OSTINATO_ATTACKS=$(abspath build/files/attacks) OSTINATO_SEEDS=$(abspath build/files/seeds)
 
-.PHONY: demo test test-all test-plain test-runtime sanitize other-compilers memory files fuzz coverage drift example lint bench clean
+.PHONY: demo test test-all test-plain test-runtime free-threaded sanitize other-compilers memory files fuzz coverage drift example lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -48,6 +49,14 @@ test-runtime: pyproject.toml
 	$(PYTHON) -m venv $(RUNTIME)
 	$(RUNTIME)/bin/$(INSTALL) .
 	$(RUNTIME)/bin/python tests/alone/check.py
+
+# The runtime on a Python without the interpreter's lock (3.14 or later): make free-threaded PYTHON=python3.14t
+free-threaded: pyproject.toml
+	rm -rf $(FREE)
+	$(PYTHON) -m venv $(FREE)
+	$(FREE)/bin/$(INSTALL) . pytest hypothesis
+	$(FREE)/bin/python -W error -c "import sys, ostinato.runtime; sys.exit(sys._is_gil_enabled())"
+	$(FREE)/bin/python -m pytest -q tests/laws/test_threads.py tests/laws/test_snapshots.py
 
 # The compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer, alone and below the kernel laws (which try
 # each instruction set themselves), then alone under ThreadSanitizer. The installed module stays as it is. Needs GCC.
@@ -160,4 +169,4 @@ $(BENCH)/.done: pyproject.toml constraints.txt bench/requirements.txt $(NATIVE)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(PLAIN) $(RUNTIME) $(BENCH) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PLAIN) $(RUNTIME) $(BENCH) $(FREE) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,6 +48,7 @@ _ALIAS = {
     "": ("step", 1),
 }
 _PATTERN = re.compile(r"(\d*)([A-Za-z]*)(?:-[A-Z]{3})?", re.ASCII)
+_MONTH = np.timedelta64(1, "M")
 _LAST = int(np.datetime64("9999-12-31T23:59:59.999999", "us").astype(np.int64))
 _MONTH_SPAN = 64 * _DAY
 
@@ -188,7 +189,7 @@ class Freq:
             offset = ticks - month.astype("datetime64[us]").astype(np.int64)
             offset = np.where(offset < 28 * _DAY, offset, -1)
         else:
-            last = (month + 1).astype("datetime64[us]").astype(np.int64) - _DAY
+            last = (month + _MONTH).astype("datetime64[us]").astype(np.int64) - _DAY
             offset = np.where(ticks >= last, ticks - last, -1)
         residue = number % self.n * _MONTH_SPAN + offset
         return Grid(number // self.n, np.where(offset < 0, -1, residue))
@@ -205,7 +206,7 @@ class Freq:
         month: NDArray[Any] = (index * self.n + residue // _MONTH_SPAN).astype("datetime64[M]")
         offset = (residue % _MONTH_SPAN).astype("timedelta64[us]")
         if self.unit == "month_end":
-            month, offset = month + 1, offset - np.timedelta64(_DAY, "us")
+            month, offset = month + _MONTH, offset - np.timedelta64(_DAY, "us")
         times: NDArray[Any] = month.astype("datetime64[us]") + offset
         return times
 
@@ -299,7 +300,7 @@ def _monthly(times: NDArray[Any], inside: NDArray[np.bool_]) -> Freq | None:
     """A month or month-end step if most times share their place in the month."""
     month = times.astype("datetime64[M]")
     from_start = times.astype(np.int64) - month.astype("datetime64[us]").astype(np.int64)
-    from_end = times.astype(np.int64) - (month + 1).astype("datetime64[us]").astype(np.int64) + _DAY
+    from_end = times.astype(np.int64) - (month + _MONTH).astype("datetime64[us]").astype(np.int64) + _DAY
     best: Literal["month", "month_end"] | None = None
     share = times.size / 2
     for unit, offset in (("month_end", from_end[from_end >= 0]), ("month", from_start[from_start < 28 * _DAY])):

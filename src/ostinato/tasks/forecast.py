@@ -80,7 +80,7 @@ class Forecast(Task):
     def sample(cls) -> dict[str, Any]:
         """Two noisy seasonal series of 120 months."""
         t, rng = np.arange(120), np.random.default_rng(0)
-        months = np.datetime64("2010-01", "M") + t
+        months = np.datetime64("2010-01", "M") + t.astype("timedelta64[M]")
         wave = 10.0 + t / 20.0 + 3.0 * np.sin(t * np.pi / 6.0)
         return {
             "ds": months.astype("datetime64[D]"),

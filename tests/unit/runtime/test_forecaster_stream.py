@@ -302,7 +302,7 @@ def test_snapshots_with_right_checksums_and_other_contents_are_refused():
 
 
 HOURS = np.datetime64("2021-03-01", "h") + np.arange(40)
-LATE = np.concatenate([DAYS, DAYS + 40])
+LATE = np.concatenate([DAYS, DAYS + np.timedelta64(40, "D")])
 WAYS = {
     "counted": ({}, None), "no times": ({"timed": True}, None), "days": ({"timed": True}, DAYS),
     "text": ({"timed": True}, DAYS.astype(str)), "local days": ({"timed": True}, [f"{d}T00:00+02:00" for d in DAYS]),
