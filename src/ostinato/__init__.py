@@ -26,6 +26,8 @@ _HOMES = {
     "load_model": "ostinato.models.loading",
     "set_random_seed": "ostinato.layers.seeds",
 }
+_LIGHT = ("ostinato.errors", "ostinato.tasks.forecast", "ostinato.tasks.generate")
+"""What is imported without torch."""
 _ROOMS = ("errors", "layers")
 
 __all__ = [
@@ -45,7 +47,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import ostinato` costs next to nothing (PEP 562)."""
     if name in _HOMES:
-        if _HOMES[name] != "ostinato.errors":
+        if _HOMES[name] not in _LIGHT:
             require("torch", purpose=f"for ostinato.{name}")
         value = getattr(importlib.import_module(_HOMES[name]), name)
     elif name in _ROOMS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from ostinato.errors import MissingDependency
@@ -36,8 +37,19 @@ def require(module: str, *, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != top:
             raise
-        raise MissingDependency(
-            f"the package {top!r} must be installed {purpose}",
-            got="no such package",
-            fix=f'Run: pip install "ostinato[{_EXTRA[top]}]".',
-        ) from None
+        raise _missing(top, purpose) from None
+
+
+def check_installed(*packages: str, purpose: str) -> None:
+    """Raise as `require` unless all of these are installed; none is imported."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise _missing(package, purpose)
+
+
+def _missing(package: str, purpose: str) -> MissingDependency:
+    return MissingDependency(
+        f"the package {package!r} must be installed {purpose}",
+        got="no such package",
+        fix=f'Run: pip install "ostinato[{_EXTRA[package]}]".',
+    )

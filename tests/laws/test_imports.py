@@ -107,6 +107,42 @@ def test_the_commands_load_nothing_heavy():
         assert not {name for name in loaded if name.partition(".")[0] in (*HEAVY, "narwhals", "numpy")}
 
 
+_HELP = """
+import click
+from ostinato.cli.main import group
+context = click.Context(group)
+verbs = [[verb] for verb in group.list_commands(context)]
+fit = group.get_command(context, "fit")
+tasks = [["fit", task] for task in fit.list_commands(click.Context(fit))]
+for words in [[], *verbs, *tasks]:
+    group.main([*words, "--help"], standalone_mode=False)
+    heavy = {name for name in sys.modules if name in HEAVY}
+    assert not heavy, (words, heavy)
+assert verbs and tasks
+"""
+
+
+def test_help_of_every_command_and_task_loads_nothing_heavy():
+    _loaded(f"HEAVY = {HEAVY}{_HELP}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["fit forecast x.csv --horizon 0", "fit forecast x.csv --optimizer adamx", "fit forecast x.csv --precision half",
+     "fit forecast x.csv --epochs many", "fit forecast x.csv", "fit forecast short.csv",
+     "fit generate x.txt --memory keep", "fit generate x.txt", "fit nothing x.csv"],
+)  # fmt: skip
+def test_mistakes_are_answered_without_torch(words: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.csv").write_text("ds,y\n2020-01-01,1\n")
+    loaded = _loaded(
+        "import click\nfrom ostinato.cli.main import group\nfrom ostinato.errors import OstinatoError\n"
+        f"try: group.main({words.split()}, standalone_mode=False)\n"
+        "except (OstinatoError, click.ClickException): pass\nelse: raise AssertionError('no error')"
+    )
+    assert "torch" not in loaded
+
+
 @each
 def test_files_are_short(module: Module):
     lines = sum(1 for line in module.text.splitlines() if line.strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 import click
 
 from ostinato._folder import catalogue
-from ostinato._optional import require
+from ostinato._optional import check_installed
 from ostinato.cli.options import check_target, make_task, task_options
 from ostinato.cli.outputs import Outputs
 from ostinato.errors import OstinatoWarning
@@ -36,14 +37,15 @@ class Tasks(click.Group):
 
 
 def _tasks() -> Any:
-    for package in ("torch", "matplotlib"):
-        require(package, purpose="to train a model and draw its report")
     from ostinato.tasks.base import Task
 
     return catalogue("ostinato.tasks", Task)
 
 
 def _team() -> Any:
+    """The other processes, or None; without loading torch if there are none, so that mistakes are answered at once."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return None
     from ostinato.train.distributed import team
 
     return team()
@@ -66,6 +68,7 @@ def _command(name: str, task: type[Any]) -> click.Command:
         *, data: Path | tuple[Path, ...], out: Path, report: Path | None, quiet: bool, find_learning_rate: Path | None,
         **given: Any,
     ) -> None:  # fmt: skip
+        check_installed("torch", "matplotlib", purpose="to train a model and draw its report")
         files = data if isinstance(data, tuple) else (data,)
         if find_learning_rate is not None:
             _find_learning_rate(make_task(task, given), files, find_learning_rate)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ostinato.errors import NotFittedError
 from ostinato.runtime.bundle import Bundle, load, save
 from ostinato.runtime.room import Room
 from ostinato.tasks.params import Params
-from ostinato.train.range_test import RangeTest
+
+if TYPE_CHECKING:
+    from ostinato.train.range_test import RangeTest
 
 
 class Task(Params, ABC):

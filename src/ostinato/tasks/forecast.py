@@ -6,16 +6,14 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 
+from ostinato._optional import check_installed
 from ostinato.cells import CELLS, Cell
 from ostinato.data import Cleaning, Columns, read_panel, to_like
 from ostinato.errors import ArgumentError
-from ostinato.layers.module import Layer
-from ostinato.layers.noise import Noise
 from ostinato.maps.base import Part
 from ostinato.maps.dense import Dense
 from ostinato.report import forecast_report, write
@@ -29,13 +27,15 @@ from ostinato.scans.recurrent import Recurrent
 from ostinato.tasks.base import Task
 from ostinato.tasks.checks import NUMBER, check_cells, check_kind, check_whole
 from ostinato.tasks.forecasting.backtest import Evaluation, evaluate
-from ostinato.tasks.forecasting.facts import Fit, facts
-from ostinato.tasks.forecasting.fitting import ForecastFit
 from ostinato.tasks.forecasting.plan import Choice, make_plan
 from ostinato.tasks.forecasting.windows import Windows
 from ostinato.tasks.training import OF_THE_RUN, Training
-from ostinato.train.range_test import RangeTest
 from ostinato.version import __version__
+
+if TYPE_CHECKING:
+    from ostinato.tasks.forecasting.facts import Fit
+    from ostinato.tasks.forecasting.fitting import ForecastFit
+    from ostinato.train.range_test import RangeTest
 
 _MOST_WEIGHTS = 100_000_000
 
@@ -106,10 +106,13 @@ class Forecast(Task):
             Interrupted: Ctrl-C, with a checkpoint: the state is saved, and the same call goes on from there.
         """
         ready = self._prepared(data)
-        panel, plan, parts = ready.panel, ready.plan, ready.parts
+        panel, plan = ready.panel, ready.plan
         if room is not None:
             room.hold(ready.most_bytes())
-        with self.training.run(self._settings() | {"data": panel}) as run:
+        from ostinato.tasks.forecasting.facts import Fit
+        from ostinato.tasks.learning.runs import saved_run
+
+        with saved_run(self.training, self._settings() | {"data": panel}) as run:
             fit = replace(ready, verbose=verbose, run=run)
             columns = replace(panel.columns, time_format=self.columns.time_format)
             reading = Reading(columns, self.cleaning, str(panel.freq))
@@ -123,11 +126,8 @@ class Forecast(Task):
                 evaluation = evaluate(judged, panel, test=[plan.test] * len(panel), step=self.windows.step)
                 final = fit.ensemble(whole, label="final network")
                 judged = fit.forecaster(final, whole, reading, widening)
-        layer = Layer(parts[0])
-        layer.build((plan.framing.length, 1), noise=Noise(0))
-        seen = layer.choices(torch.zeros(1, plan.framing.length, 1))
         self.forecaster_, self.evaluation_ = judged, evaluation
-        self.fit_ = Fit(panel, plan, trained, seen, why, fit)
+        self.fit_ = Fit(panel, plan, trained, fit.kernels(), why, fit)
         return self
 
     def find_learning_rate(self, data: Any, **limits: Any) -> RangeTest:
@@ -135,7 +135,8 @@ class Forecast(Task):
         return ready.range_test([len(one) - ready.plan.test for one in ready.panel.series], **limits)
 
     def _prepared(self, data: Any) -> ForecastFit:
-        """What trains networks on `data`, read and planned."""
+        """What trains networks on `data`, read and planned; torch is loaded when all that is right."""
+        check_installed("torch", purpose="to train a model")
         cells, level = self._check()
         panel = read_panel(data, self.columns, cleaning=self.cleaning)
         check_names(panel.columns, type(cells[0]).__name__, level)
@@ -144,6 +145,8 @@ class Forecast(Task):
         parts: list[Part] = [Recurrent(c, return_sequences=i < len(cells) - 1) for i, c in enumerate(cells)]
         parts.append(Dense(plan.framing.horizon * len(quantile_grid(level))))
         _check_size(parts, plan.framing.length)
+        from ostinato.tasks.forecasting.fitting import ForecastFit
+
         return ForecastFit(panel, plan, tuple(parts), level, self.training)
 
     def predict(self, data: Any = None) -> Any:
@@ -246,6 +249,8 @@ class Forecast(Task):
             path: File to write.
             command: What the page says about how to make the same model again.
         """
+        from ostinato.tasks.forecasting.facts import facts
+
         html = forecast_report(facts(self, self._fitted("fit_"), command=command or repr(self)))
         if path is not None:
             write(path, html)

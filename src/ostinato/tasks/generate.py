@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-import torch
 
+from ostinato._optional import check_installed
 from ostinato.cells import Cell
 from ostinato.data.inputs import Texts
 from ostinato.errors import ArgumentError
-from ostinato.kernels.choose import Choice as KernelChoice
-from ostinato.layers.stack import Stack
 from ostinato.report import generate_report, write
 from ostinato.runtime.bundle import Bundle
 from ostinato.runtime.decode import Sampling
@@ -25,13 +23,15 @@ from ostinato.runtime.writing import Prime
 from ostinato.tasks.base import Task
 from ostinato.tasks.checks import check_cells, check_choice, check_kind
 from ostinato.tasks.generating.evaluation import Evaluation, evaluate
-from ostinato.tasks.generating.facts import facts
-from ostinato.tasks.generating.fitting import Fitted, fit_network, range_test, streams
 from ostinato.tasks.generating.network import Network
 from ostinato.tasks.generating.reading import SYMBOLS, Corpus, Reading, opening, read_corpus
 from ostinato.tasks.training import Training
-from ostinato.train.range_test import RangeTest
 from ostinato.version import __version__
+
+if TYPE_CHECKING:
+    from ostinato.kernels.choose import Choice as KernelChoice
+    from ostinato.tasks.generating.fitting import Fitted
+    from ostinato.train.range_test import RangeTest
 
 
 class Fit(NamedTuple):
@@ -112,8 +112,11 @@ class Generate(Task):
         size = corpus.vocabulary.size
         if room is not None:
             room.hold(most_bytes(self.network.parts(cells, size), corpus.vocabulary))
+        from ostinato.tasks.generating.fitting import built, fit_network, kernels, streams
+        from ostinato.tasks.learning.runs import saved_run
+
         settings = self._settings() | {"data": [np.concatenate(corpus.train), np.concatenate(corpus.valid)]}
-        with self.training.run(settings) as run:
+        with saved_run(self.training, settings) as run:
             fitted = fit_network(
                 cells, self.network, size,
                 train_on=streams(corpus.train, before, self.training),
@@ -124,17 +127,20 @@ class Generate(Task):
         label = type(cells[0]).__name__
         self.generator_ = generator
         self.evaluation_: Evaluation | None = evaluate(generator, corpus, label=label)
-        self.fit_ = Fit(corpus, fitted, _kernels(self.network.stack(fitted.parts, seed=0)))
+        self.fit_ = Fit(corpus, fitted, kernels(built(self.network, fitted.parts, seed=0)))
         return self
 
     def find_learning_rate(self, data: Any, **limits: Any) -> RangeTest:
         cells = self._check()
         corpus, before = self._read(data)
+        from ostinato.tasks.generating.fitting import range_test, streams
+
         feed = streams(corpus.train, before, self.training)
         return range_test(cells, self.network, corpus.vocabulary.size, feed, training=self.training, **limits)
 
     def _read(self, data: Any) -> tuple[Corpus, int | None]:
-        """The corpus, and the id that a continuous text comes after."""
+        """The corpus, and the id that a continuous text comes after; torch is loaded when all that is right."""
+        check_installed("torch", purpose="to train a model")
         corpus = read_corpus(data, symbols=self.symbols, reading=self.reading, seed=self.training.seed)
         return corpus, None if corpus.vocabulary.items else opening(corpus)
 
@@ -226,6 +232,8 @@ class Generate(Task):
             command: What the page says about how to make the same model again.
         """
         fit: Fit = self._fitted("fit_")
+        from ostinato.tasks.generating.facts import facts
+
         html: str = generate_report(facts(self, fit.corpus, fit.fitted, command=command or repr(self)))
         if path is not None:
             write(path, html)
@@ -267,14 +275,3 @@ class Generate(Task):
                 fix="Leave it out.",
             )
         return cells
-
-
-def _kernels(stack: Stack) -> dict[str, KernelChoice]:
-    """The kernel of each cell in use, found on a few steps."""
-    seen: dict[str, KernelChoice] = {}
-    x = torch.zeros(1, 4, dtype=torch.int64)
-    stack.eval()
-    for layer in stack.layers:
-        seen |= layer.choices(x)  # type: ignore[operator]
-        x = layer.run(x).y  # type: ignore[operator]
-    return seen

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ostinato.errors import ArgumentError
-from ostinato.layers.stack import check_precision
+from ostinato.runtime.native import PRECISIONS
 from ostinato.tasks.checks import check_choice, check_number, check_whole
-from ostinato.train.callbacks import Callback
-from ostinato.train.distributed import team
-from ostinato.train.learning_rate import ReduceLROnPlateau
-from ostinato.train.optimisers import OPTIMIZERS, Optimizer
-from ostinato.train.resume import Checkpoint, describe
-from ostinato.train.schedules import CosineDecay, OneCycle, Schedule, WarmUp
-from ostinato.train.truncated import MEMORY
+
+if TYPE_CHECKING:
+    from ostinato.train.optimisers import Optimizer
+
+# Names of things above the torch line, written here so that options are checked without it; a test compares them.
+OPTIMIZERS = ("adam", "adamw", "hessian_free", "lbfgs", "rmsprop", "sgd")
+CLOSURES = ("hessian_free", "lbfgs")
+"""Those that look at each step's data several times, and choose their own steps."""
+MEMORY = ("truncate", "store", "recompute")
 
 SCHEDULES = ("constant", "cosine", "one_cycle", "plateau")
 
 MOST_MEMBERS = 1024
 """Most networks that a model file can hold."""
+
+
+def is_object(optimizer: object) -> bool:
+    """Whether it is an optimiser with settings of its own."""
+    if isinstance(optimizer, str):
+        return False
+    from ostinato.train.optimisers import Optimizer
+
+    return isinstance(optimizer, Optimizer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +44,7 @@ class LongSequences:
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
         check_whole("bptt", self.bptt, least=0)
-        if self.memory not in MEMORY:
-            names = ", ".join(map(repr, MEMORY))
-            raise ArgumentError(
-                f"memory must be one of {names}", got=f"{self.memory!r:.80}", fix="Choose from the list."
-            )
+        check_choice("memory", self.memory, MEMORY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,23 +59,14 @@ class Rates:
 
     def check(self) -> None:
         """Raise `ArgumentError` unless all values are in range."""
-        if not isinstance(self.optimizer, Optimizer):
-            check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
+        if not is_object(self.optimizer):
+            check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("schedule", self.schedule, SCHEDULES)
-        check_precision(self.precision)
+        check_choice("precision", self.precision, PRECISIONS)
         check_whole("accumulate", self.accumulate, least=1)
         check_number("average", self.average)
         if self.average >= 1.0:
             raise ArgumentError("average must be below 1", got=repr(self.average), fix="Pass, say, 0.999.")
-
-    def rate(self, first: float, steps: int) -> float | Schedule:
-        """The step size of a training of at most so many steps."""
-        if self.schedule == "cosine":
-            warm = min(100, steps // 20)
-            return WarmUp(CosineDecay(first, steps - warm, alpha=0.01), warm)
-        if self.schedule == "one_cycle":
-            return OneCycle(first, steps)
-        return first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +138,8 @@ class Training(LongSequences, Rates, Saving):
 
     def _check_optimizer(self) -> None:
         """Refuse options that the optimiser would not heed."""
-        own = isinstance(self.optimizer, Optimizer)
-        if not own and not OPTIMIZERS[str(self.optimizer)].closures:
+        own = is_object(self.optimizer)
+        if not own and self.optimizer not in CLOSURES:
             return
         unheeded = {"weight_decay": self.weight_decay > 0.0, "schedule": self.schedule != "constant"}
         unheeded |= {"accumulate": self.accumulate > 1}
@@ -155,45 +151,6 @@ class Training(LongSequences, Rates, Saving):
                     got=f"{name} {getattr(self, name)!r} and {self.optimizer!r:.60}",
                     fix="Leave it out, or choose another optimizer.",
                 )
-
-    def optimiser(self, steps: int) -> Optimizer:
-        """What changes the weights of one network, in a training of at most so many steps."""
-        if isinstance(self.optimizer, Optimizer):
-            return self.optimizer.fresh_copy()
-        kind: Any = OPTIMIZERS[self.optimizer]
-        options: dict[str, Any] = {"use_ema": True, "ema_momentum": self.average} if self.average else {}
-        if kind.closures:
-            return kind(**options)  # type: ignore[no-any-return]
-        if self.weight_decay:
-            options["weight_decay"] = self.weight_decay
-        if self.accumulate > 1:
-            options["gradient_accumulation_steps"] = self.accumulate
-        rate = self.rate(self.learning_rate, steps)
-        return kind(rate, global_clipnorm=self.clip_norm or None, **options)  # type: ignore[no-any-return]
-
-    def slower(self) -> list[Callback]:
-        """What makes steps smaller as a training goes, beside their schedule."""
-        if self.schedule != "plateau":
-            return []
-        patience = max(1, self.patience // 3)  # so that it acts before the training is stopped for the same reason
-        least = self.learning_rate / 1000.0
-        return [ReduceLROnPlateau(factor=1.0 / 3.0, patience=patience, min_delta=0.0, min_lr=least)]
-
-    def run(self, settings: Mapping[str, Any]) -> AbstractContextManager[Checkpoint | None]:
-        """The saved run, if there is to be one, as a context.
-
-        Args:
-            settings: What makes the run what it is; see `Checkpoint`.
-
-        Raises:
-            ArgumentError: The processes that train together do not have the same settings.
-        """
-        together = team()
-        if together is not None:
-            together.agree({name: describe(value) for name, value in settings.items()})
-        if self.checkpoint is None:
-            return nullcontext()
-        return Checkpoint(self.checkpoint, settings, every=self.every, team=together)
 
 
 OF_THE_RUN = frozenset(f.name for owner in (LongSequences, Rates, Saving) for f in fields(owner))

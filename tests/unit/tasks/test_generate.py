@@ -16,7 +16,7 @@ from ostinato.errors import ArgumentError, CheckpointMismatch, DataError, NotFit
 from ostinato.metrics.ngram import NGram
 from ostinato.runtime import load
 from ostinato.runtime.decode import Sampling
-from ostinato.tasks.generating.fitting import cross_entropy, streams
+from ostinato.tasks.generating.fitting import built, cross_entropy, streams
 from ostinato.tasks.generating.network import Network
 from ostinato.tasks.generating.reading import Reading, opening
 from ostinato.tasks.training import Training
@@ -77,7 +77,7 @@ def test_the_runtime_measures_what_training_measured(name, fitted):
     corpus, network = model.fit_.corpus, model.fit_.fitted
     before = None if corpus.vocabulary.items else opening(corpus)
     feed = streams(corpus.valid, before, replace(QUICK, batch_size=1))
-    stack = model.network.stack(network.parts, seed=1)
+    stack = built(model.network, network.parts, seed=1)
     with torch.no_grad():
         for layer, weights in zip(stack.layers, network.trained.weights, strict=True):
             for key, p in layer.named_parameters():

@@ -16,7 +16,8 @@ from ostinato.layers.stack import Stack
 from ostinato.maps.dense import Dense
 from ostinato.scans.recurrent import Recurrent
 from ostinato.tasks.base import Task
-from ostinato.tasks.networks import train_stack
+from ostinato.tasks.learning.networks import train_stack
+from ostinato.tasks.learning.runs import optimiser, rate
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Arrays, Order
 from ostinato.train.feeds import Batches
@@ -45,21 +46,21 @@ def fit(*, rate=0.05, **options):
 
 @pytest.mark.parametrize("steps", [1, 40, 5000])
 def test_a_cosine_rises_to_the_rate_and_ends_with_the_training(steps):
-    rate = Training(schedule="cosine").rate(0.01, steps)
-    seen = [rate(k) for k in range(steps)]
+    made = rate(Training(schedule="cosine", learning_rate=0.01), steps)
+    seen = [made(k) for k in range(steps)]
     warm = min(100, steps // 20)
     assert max(seen) == seen[warm] == 0.01
     assert all(a < b for a, b in pairwise(seen[: warm + 1]))
     assert all(a > b for a, b in pairwise(seen[warm:]))
-    assert rate(steps) == pytest.approx(0.0001)
+    assert made(steps) == pytest.approx(0.0001)
 
 
 def test_one_cycle_peaks_inside_and_a_constant_is_a_number():
-    rate = Training(schedule="one_cycle").rate(0.01, 100)
-    seen = [rate(k) for k in range(100)]
+    made = rate(Training(schedule="one_cycle", learning_rate=0.01), 100)
+    seen = [made(k) for k in range(100)]
     assert 0 < int(np.argmax(seen)) < 99
     assert max(seen) == pytest.approx(0.01)
-    assert Training().rate(0.01, 100) == 0.01
+    assert rate(Training(learning_rate=0.01), 100) == 0.01
 
 
 def test_schedule_and_average_reach_the_training():
@@ -74,11 +75,11 @@ def test_a_plateau_makes_steps_smaller_before_the_training_is_stopped():
     rates, losses = made.history.history["learning_rate"], made.history.history["val_loss"]
     assert len(set(rates)) > 1
     best, waited = losses[0], 0
-    for rate, later, loss in zip(rates[1:], rates[2:], losses[1:], strict=False):
+    for now, later, loss in zip(rates[1:], rates[2:], losses[1:], strict=False):
         best, waited = (loss, 0) if loss < best else (best, waited + 1)
-        wanted = rate
+        wanted = now
         if waited == 2:
-            wanted, waited = max(rate / 3.0, 0.3 / 1000.0), 0
+            wanted, waited = max(now / 3.0, 0.3 / 1000.0), 0
         assert later == pytest.approx(wanted)
     assert np.array_equal(weights, fit(schedule="plateau", epochs=60, patience=6, rate=0.3)[1])
 
@@ -111,12 +112,12 @@ def test_an_object_has_its_own_settings_and_is_left_as_it_was():
 
 
 def test_options_of_the_task_reach_an_optimiser_by_name():
-    made = Training(optimizer="adamw", clip_norm=0.5, average=0.9, schedule="one_cycle").optimiser(50)
+    made = optimiser(Training(optimizer="adamw", clip_norm=0.5, average=0.9, schedule="one_cycle"), 50)
     assert (made.weight_decay, made.global_clipnorm, made.ema_momentum) == (0.004, 0.5, 0.9)
     assert isinstance(made.schedule, OneCycle)
-    assert Training(optimizer="adamw", weight_decay=0.1).optimiser(50).weight_decay == 0.1
-    assert Training(optimizer="sgd").optimiser(50).weight_decay == 0.0
-    assert Training(optimizer="hessian_free").optimiser(50).learning_rate == 1.0
+    assert optimiser(Training(optimizer="adamw", weight_decay=0.1), 50).weight_decay == 0.1
+    assert optimiser(Training(optimizer="sgd"), 50).weight_decay == 0.0
+    assert optimiser(Training(optimizer="hessian_free"), 50).learning_rate == 1.0
 
 
 @pytest.mark.parametrize("optimizer", [Adam(), SGD(OneCycle(0.1, 20), momentum=0.5, clipvalue=1.0), HessianFree(0.5)])

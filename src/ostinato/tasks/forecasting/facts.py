@@ -16,7 +16,7 @@ from ostinato.runtime.forecaster import Forecaster
 from ostinato.tasks.forecasting.backtest import Evaluation
 from ostinato.tasks.forecasting.fitting import ForecastFit
 from ostinato.tasks.forecasting.plan import Plan
-from ostinato.tasks.networks import Trained, layer_rows
+from ostinato.tasks.learning.networks import Trained, layer_rows
 from ostinato.tasks.training import Training
 from ostinato.version import __version__
 

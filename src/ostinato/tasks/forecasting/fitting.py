@@ -12,7 +12,9 @@ from torch import Tensor
 
 from ostinato.data import Panel
 from ostinato.data.framing import Floats
+from ostinato.kernels.choose import Choice as KernelChoice
 from ostinato.layers.module import Layer
+from ostinato.layers.noise import Noise
 from ostinato.layers.stack import Stack
 from ostinato.losses.quantile import Quantile
 from ostinato.maps.base import Part, Weights
@@ -21,7 +23,8 @@ from ostinato.runtime.forecaster import Forecaster, quantile_grid
 from ostinato.runtime.forecaster_file import most_bytes
 from ostinato.runtime.histories import Known, Reading
 from ostinato.tasks.forecasting.plan import Plan
-from ostinato.tasks.networks import Trained, n_members, new_member, train_member
+from ostinato.tasks.learning.networks import Trained, n_members, new_member, train_member
+from ostinato.tasks.learning.runs import optimiser
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
 from ostinato.train.health import Health, gradient_health
@@ -79,7 +82,7 @@ class ForecastFit:
         """Look for the learning rate of the first network."""
         shape = (self.plan.framing.length, 1)
         member = new_member(self.parts, shape, self.learned(stop), training=self.training, number=0)
-        to, optimizer = member.to, self.training.optimiser(1)
+        to, optimizer = member.to, optimiser(self.training, 1)
         return lr_find(member.stack, to.feed, objective=self.objective(), optimizer=optimizer, sweep=to.sweep, **limits)
 
     def calibrate(self, stop: Sequence[int], trained: Sequence[Trained], reading: Reading) -> tuple[Floats, str]:
@@ -161,6 +164,13 @@ class ForecastFit:
             ),
             reading=reading,
         )
+
+    def kernels(self) -> dict[str, KernelChoice]:
+        """The kernel of the cell, found on one window."""
+        layer = Layer(self.parts[0])
+        layer.build((self.plan.framing.length, 1), noise=Noise(0))
+        found: dict[str, KernelChoice] = layer.choices(torch.zeros(1, self.plan.framing.length, 1))
+        return found
 
     def samples(
         self, stop: Sequence[int], spans: Sequence[Sequence[int]], *, unit_stop: Sequence[int] | None = None

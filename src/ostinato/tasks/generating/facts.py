@@ -20,7 +20,7 @@ from ostinato.runtime.generator import Generator
 from ostinato.tasks.generating.evaluation import Evaluation
 from ostinato.tasks.generating.fitting import Fitted
 from ostinato.tasks.generating.reading import Corpus
-from ostinato.tasks.networks import layer_rows
+from ostinato.tasks.learning.networks import layer_rows
 from ostinato.tasks.training import Training
 from ostinato.train.health import Health, gradient_health
 from ostinato.version import __version__

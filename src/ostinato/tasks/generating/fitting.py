@@ -13,9 +13,13 @@ from torch import Tensor
 from ostinato.cells import Cell
 from ostinato.data.vocabularies.base import Ids
 from ostinato.errors import DataError
+from ostinato.kernels.choose import Choice as KernelChoice
+from ostinato.layers.module import Layer
+from ostinato.layers.stack import Stack
 from ostinato.maps.base import Part
 from ostinato.tasks.generating.network import Network
-from ostinato.tasks.networks import Trained, train_stack
+from ostinato.tasks.learning.networks import Trained, train_stack
+from ostinato.tasks.learning.runs import optimiser
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Batch
 from ostinato.train.loop import Objective
@@ -82,6 +86,26 @@ def streams(rows: Sequence[Ids], before: int | None, training: Training) -> Stre
     )
 
 
+def built(network: Network, parts: Sequence[Part], *, seed: int) -> Stack:
+    """The layers with first weights."""
+    layers = [Layer(part, name=f"layer_{i}") for i, part in enumerate(parts[:-1])]
+    tied = {"table": (layers[0], "table")} if network.tied else None
+    stack = Stack([*layers, Layer(parts[-1], tied=tied, name=f"layer_{len(layers)}")], seed=seed)
+    stack.build((None,))
+    return stack
+
+
+def kernels(stack: Stack) -> dict[str, KernelChoice]:
+    """The kernel of each cell in use, found on a few steps."""
+    seen: dict[str, KernelChoice] = {}
+    x = torch.zeros(1, 4, dtype=torch.int64)
+    stack.eval()
+    for layer in stack.layers:
+        seen |= layer.choices(x)  # type: ignore[operator]
+        x = layer.run(x).y  # type: ignore[operator]
+    return seen
+
+
 def fit_network(
     cells: Sequence[Cell],
     network: Network,
@@ -95,7 +119,7 @@ def fit_network(
 ) -> Fitted:
     """Train a network until its validation loss no longer falls; the weights of the best epoch are kept."""
     parts = network.parts(cells, size)
-    stack = network.stack(parts, seed=training.seed)
+    stack = built(network, parts, seed=training.seed)
     began = time.monotonic()
     trained = train_stack(
         stack,
@@ -115,8 +139,8 @@ def range_test(
     cells: Sequence[Cell], network: Network, size: int, feed: Streams, *, training: Training, **limits: Any
 ) -> RangeTest:
     """Look for the learning rate of the network."""
-    stack = network.stack(network.parts(cells, size), seed=training.seed)
+    stack = built(network, network.parts(cells, size), seed=training.seed)
     stack.precision = training.precision
     to = course(stack, feed, None, bptt=training.bptt, memory=training.memory)
-    optimizer = training.optimiser(1)
+    optimizer = optimiser(training, 1)
     return lr_find(stack, to.feed, objective=Objective(cross_entropy), optimizer=optimizer, sweep=to.sweep, **limits)

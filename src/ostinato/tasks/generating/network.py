@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from ostinato.cells import Cell
 from ostinato.errors import ArgumentError
-from ostinato.layers.module import Layer
-from ostinato.layers.stack import Stack
 from ostinato.maps.activity_penalty import ActivityPenalty
 from ostinato.maps.base import Part
 from ostinato.maps.dense import Dense
@@ -80,11 +78,3 @@ class Network:
             parts.append(Dropout(self.dropout, over_time=True))
         parts.append(Unembedding(size) if self.tied else Dense(size))
         return tuple(parts)
-
-    def stack(self, parts: Sequence[Part], *, seed: int) -> Stack:
-        """The layers with first weights, built."""
-        layers = [Layer(part, name=f"layer_{i}") for i, part in enumerate(parts[:-1])]
-        tied = {"table": (layers[0], "table")} if self.tied else None
-        stack = Stack([*layers, Layer(parts[-1], tied=tied, name=f"layer_{len(layers)}")], seed=seed)
-        stack.build((None,))
-        return stack

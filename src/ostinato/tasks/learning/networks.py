@@ -13,6 +13,7 @@ from ostinato.layers.stack import Stack
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.report.pieces import LayerRow
 from ostinato.runtime.machine import expected
+from ostinato.tasks.learning.runs import optimiser, slower
 from ostinato.tasks.training import Training
 from ostinato.train.batches import Order, Samples
 from ostinato.train.callbacks import Callback
@@ -149,7 +150,7 @@ def train_stack(
     """
     stopping = EarlyStopping(patience=training.patience, restore_best_weights=True)
     watched = ExplodingSteps()
-    callbacks: list[Callback] = [stopping, watched, *training.slower()]
+    callbacks: list[Callback] = [stopping, watched, *slower(training)]
     together = team()
     if verbose and writes():
         callbacks.append(Progress(verbose, label=label))
@@ -158,7 +159,7 @@ def train_stack(
         stack,
         to.feed,
         objective=objective,
-        optimizer=training.optimiser(training.epochs * to.feed.most()),
+        optimizer=optimiser(training, training.epochs * to.feed.most()),
         epochs=range(training.epochs),
         valid=valid,
         sweep=to.sweep,
