@@ -16,6 +16,7 @@ import click
 
 from ostinato._folder import catalogue
 from ostinato._optional import check_installed
+from ostinato.cli.main import flags
 from ostinato.cli.options import check_target, make_task, task_options
 from ostinato.cli.outputs import Outputs
 from ostinato.errors import OstinatoWarning
@@ -79,11 +80,10 @@ def _command(name: str, task: type[Any]) -> click.Command:
         began = time.monotonic()
         model = make_task(task, given)
         source = [str(path) for path in files]
-        shown = sys.stdout.isatty() and not quiet
         together = _team()
         if together is not None and not together.first:
             warnings.simplefilter("ignore", OstinatoWarning)
-        learn = partial(model.fit, source if len(source) > 1 else source[0], verbose=1 if shown else 0)
+        learn = partial(model.fit, source if len(source) > 1 else source[0], verbose=0 if quiet else 1)
         if together is not None and not together.first:
             learn()
             together.wait()
@@ -94,7 +94,7 @@ def _command(name: str, task: type[Any]) -> click.Command:
             outputs.write("model", model.save)
             outputs.write("report", partial(model.report, command=shlex.join(["ostinato", *sys.argv[1:]])))
             if not quiet:
-                click.echo(model.summary())
+                click.echo(flags(model.summary()))
                 click.echo(f"\n{outputs}\ntime    {time.monotonic() - began:.0f} s")
         if together is not None:
             together.wait()
@@ -112,7 +112,7 @@ def _command(name: str, task: type[Any]) -> click.Command:
                          help="Where to write the report; beside the model, with .html, by default."),
             click.Option(["--find-learning-rate"], type=click.Path(path_type=Path), default=None, metavar="PLOT",
                          help="Look for a learning rate instead, print it, and write the plot to this .png or .svg."),
-            click.Option(["--quiet", "-q"], is_flag=True, help="Print nothing but errors."),
+            click.Option(["--quiet", "-q"], is_flag=True, help="Print nothing but errors and notes."),
             *task_options(task),
         ],
     )  # fmt: skip

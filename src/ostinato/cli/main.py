@@ -125,6 +125,11 @@ def _options(verb: str) -> set[str] | None:
     return None if verb == "fit" or command is None else {str(p.name) for p in command.params}
 
 
+def flags(text: str) -> str:
+    """Text with the arguments of Python that it names as options of the command line."""
+    return _PYTHON.sub(_flag, text)
+
+
 def _flag(match: re.Match[str]) -> str:
     value = match[2].strip("\"'()").replace(", ", ",")
     shown = "$'\\t'" if value == "\\t" else shlex.quote(value)

@@ -35,7 +35,8 @@ class Task(Params, ABC):
 
         Args:
             data: What to learn from.
-            verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            verbose: 0 nothing; on standard error, 1 a progress bar, or lines ten seconds apart where that is no
+                terminal, 2 a line an epoch.
             room: Of the file that `save` will write: held before the training, which is not begun if there is none.
         """
 

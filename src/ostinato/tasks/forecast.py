@@ -93,7 +93,8 @@ class Forecast(Task):
 
         Args:
             data: A path, a frame, a dict or an array; see `ostinato.data.read_panel`.
-            verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            verbose: 0 nothing; on standard error, 1 a progress bar, or lines ten seconds apart where that is no
+                terminal, 2 a line an epoch.
             room: Of the file that `save` will write: held before the training, which is not begun if there is none.
 
         Raises:
@@ -221,10 +222,11 @@ class Forecast(Task):
 
     def summary(self) -> str:
         """The verdict and the scores, in a few lines for a terminal."""
-        self._fitted("fit_")
-        if self.evaluation_ is None:
-            return "Not evaluated: no steps were held out."
-        return self.evaluation_.text()
+        fit: Fit = self._fitted("fit_")
+        from ostinato.tasks.learning.ending import ending
+
+        found = self.evaluation_.text() if self.evaluation_ else "Not evaluated: no steps were held out."
+        return f"{found}\n\n{ending(fit.trained, self.training)}"
 
     def explain_choices(self) -> list[dict[str, str]]:
         """What was chosen and why."""
@@ -233,7 +235,10 @@ class Forecast(Task):
         asked = self.training.members
         rows.append(Choice("networks", str(len(fit.trained)), "as asked" if asked else "5 up to 1,000 windows, else 1"))
         best = ", ".join(str(t.epochs) for t in fit.trained)
-        rows.append(Choice("epochs", best, f"best on the validation steps, patience {self.training.patience}"))
+        made = ", ".join(str(len(t.history.epoch)) for t in fit.trained)
+        most, patience = self.training.epochs, self.training.patience
+        why = f"best on the validation steps, of {made} (at most {most}, patience {patience})"
+        rows.append(Choice("epochs", best, why))
         for name, seen in fit.kernels.items():
             why = "; ".join(f"{k}: {reason}" for k, reason in seen.reasons.items()) or "the fastest for this cell"
             rows.append(Choice(f"kernel of {name}", seen.kernel, why))

@@ -95,7 +95,8 @@ class Generate(Task):
 
         Args:
             data: Paths of text or MIDI files, or folders of them; or `ostinato.data.inputs.Texts`, or a list of `Tune`.
-            verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            verbose: 0 nothing; on standard error, 1 a progress bar, or lines ten seconds apart where that is no
+                terminal, 2 a line an epoch.
             room: Of the file that `save` will write: held before the training, which is not begun if there is none.
 
         Raises:
@@ -202,9 +203,11 @@ class Generate(Task):
 
     def summary(self) -> str:
         """The verdict and the scores, in a few lines for a terminal."""
-        self._fitted("fit_")
+        fit: Fit = self._fitted("fit_")
+        from ostinato.tasks.learning.ending import ending
+
         found: Evaluation = self._fitted("evaluation_")
-        return found.text()
+        return f"{found.text()}\n\n{ending([fit.fitted.trained], self.training)}"
 
     def explain_choices(self) -> list[dict[str, str]]:
         """What was chosen and why."""
@@ -217,7 +220,8 @@ class Generate(Task):
              "drawn items" if corpus.vocabulary.items else "the end of the text, so that nothing of it is seen before"),
             ("gradient", f"through {self.training.bptt} symbols" if self.training.bptt else "through whole texts",
              "states are carried further" if self.training.bptt else "bptt is 0"),
-            ("epochs", str(trained.epochs), f"best on the validation part, patience {self.training.patience}"),
+            ("epochs", str(trained.epochs), f"best on the validation part, of {len(trained.history.epoch)} "
+             f"(at most {self.training.epochs}, patience {self.training.patience})"),
         ]  # fmt: skip
         for name, seen in fit.kernels.items():
             reasons = "; ".join(f"{k}: {reason}" for k, reason in seen.reasons.items())

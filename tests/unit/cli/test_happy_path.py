@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,11 @@ from ostinato.runtime import load
 def test_fit_predict_evaluate(csv, tmp_path):
     out = tmp_path / "m.safetensors"
     fit = call("fit", "forecast", csv, *TINY, "--level", "50,90", "--out", out)
-    assert (fit.code, fit.err) == (0, "")
+    assert fit.code == 0
     assert "The network" in fit.out
+    assert "\n\nTraining " in fit.out
+    assert fit.err.startswith("network 1/1 epoch ")
+    assert all(re.fullmatch(r"(final )?network 1/1 epoch .* val_loss \S+", line) for line in fit.err.splitlines())
     assert "theta" in fit.out
     assert str(out) in fit.out
     page = (tmp_path / "m.html").read_text()
@@ -132,7 +136,9 @@ def python(*words, **options):
 def test_as_a_process(csv, tmp_path):
     out = tmp_path / "m.safetensors"
     done = python("fit", "forecast", csv, *TINY, "--out", out)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert not {"\r", "\x1b"} & set(done.stderr)
+    assert [line.split(" epoch ")[0] for line in done.stderr.splitlines()] == ["network 1/1", "final network 1/1"]
     assert out.exists()
     text = python("predict", out)
     assert (text.returncode, text.stderr) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ from ostinato.train.truncated import Course, course
 
 STEPS_PER_EPOCH = 100
 _MANY = 1_000
+_SECONDS = 10.0
+"""Between two lines of a log."""
 
 
 class Trained(NamedTuple):
@@ -85,7 +88,7 @@ def train_member(
         training: Options.
         number: Which member of the ensemble; decides its seed together with `training.seed`.
         valid: Data that decides when to stop; the weights of the best epoch are kept.
-        verbose: As in Keras: 0 nothing, 1 a bar, 2 a line an epoch.
+        verbose: On standard error: 0 nothing, 1 a bar or the lines of a log, 2 a line an epoch; see `Progress`.
         label: Put in front of each line of progress; the network's name in the saved run.
         run: Where the training is saved while it goes; None for nowhere.
 
@@ -144,7 +147,7 @@ def train_stack(
         objective: What to minimise.
         training: Options.
         valid: Data that decides when to stop; the weights of the best epoch are kept.
-        verbose: As in Keras.
+        verbose: As for `train_member`.
         label: Put in front of each line of progress; the network's name in the saved run.
         run: Where the training is saved while it goes; None for nowhere.
     """
@@ -153,7 +156,7 @@ def train_stack(
     callbacks: list[Callback] = [stopping, watched, *slower(training)]
     together = team()
     if verbose and writes():
-        callbacks.append(Progress(verbose, label=label))
+        callbacks.append(Progress(verbose, sys.stderr, label=label, every=_SECONDS))
     stack.precision = training.precision
     history = train(
         stack,
