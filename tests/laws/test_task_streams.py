@@ -5,6 +5,7 @@ A new task must bring a row of `CASES`: without it these laws fail.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ import ostinato
 from ostinato._folder import catalogue
 from ostinato.data.freq import Grid
 from ostinato.data.times import time_text
-from ostinato.runtime import load
+from ostinato.errors import ArgumentError, DataError, ShapeError, SnapshotError, StreamClosed
+from ostinato.runtime import Ahead, load
 from ostinato.runtime.records import records_of
 from ostinato.tasks.base import Task
 from ostinato.tasks.training import Training
@@ -123,6 +125,24 @@ CASES = {
     "forecast": Case(forecast_lines, forecast_whole),
     "generate": Case(generate_lines, generate_whole),
 }
+
+
+def flat(answer):
+    """An answer of a stream as bytes."""
+    if isinstance(answer, Ahead):
+        return answer.quantiles.tobytes(), answer.columns, answer.borrowed, answer.times.tobytes()
+    return None if answer is None else np.asarray(answer).tobytes()
+
+
+STEPS = {
+    "sequential": (lambda line: (line["x"],), "step"), "forecast": (lambda line: (line["y"], line["ds"]), "step"),
+    "generate": (lambda line: (line["text"],), "feed"),
+}  # fmt: skip
+"""How a record is told to a stream or, with others, to a pool: what is passed, and by which method of a stream."""
+
+GIVEN: dict[str, Any] = {"x": [[0.1, 0.2, 0.3]], "value": 1.0, "values": [1.0], "piece": ""}
+"""What the methods of streams need, by the names of their arguments."""
+
 WRONG = {
     "sequential": lambda x: x[:-1], "forecast": lambda value: value._replace(y=float("inf")),
     "generate": lambda text: text + "\U0001f98a",
@@ -289,3 +309,124 @@ def test_a_stream_that_is_reset_is_gone(name, path_of):
             some.answer(some.parse(msgspec.json.encode({"id": stream, "reset": True})))
         assert len(some) == 0
         assert [told(some, line) for line in lines] == whole
+
+
+def public(kind):
+    """Names of what users of a class can call or read on an open stream alone."""
+    return [name for name in dir(kind) if not name.startswith("_") and name not in ("close", "explain")]
+
+
+@each
+def test_a_closed_stream_says_so_and_a_context_closes_it(name, path_of):
+    model = load(path_of(name))
+    with model.stream() as stream:
+        twin = stream.fork()
+    for one in (stream, twin):
+        one.close()
+        one.close()
+        for attribute in public(type(one)):
+            member = getattr(type(one), attribute)
+            if isinstance(member, property):
+                with pytest.raises(StreamClosed):
+                    getattr(one, attribute)
+                continue
+            needed = [p for p in inspect.signature(member).parameters.values() if p.default is p.empty][1:]
+            given = [GIVEN[p.name][0] if (attribute, p.name) == ("step", "x") else GIVEN[p.name] for p in needed]
+            with pytest.raises(StreamClosed):
+                getattr(one, attribute)(*given)
+    assert model.stream().steps == 0
+
+
+@each
+def test_a_closed_stream_leaves_the_others_alone(name, path_of):
+    model, lines = load(path_of(name)), CASES[name].lines(load(path_of(name)))
+    args, way = STEPS[name]
+    own = [args(line) for line in lines if line["id"] == lines[0]["id"]]
+    whole = model.stream()
+    with model.stream() as stream:
+        getattr(stream, way)(*own[0])
+        twin, blob = stream.fork(), stream.snapshot()
+    want = [flat(getattr(whole, way)(*one)) for one in own][1:]
+    assert [flat(getattr(twin, way)(*one)) for one in own[1:]] == want
+    again = model.stream(blob)
+    assert [flat(getattr(again, way)(*one)) for one in own[1:]] == want
+
+
+def lockstep(model, name):
+    """Records of streams that move on together: for each step the ids, and what is passed for each."""
+    args, _ = STEPS[name]
+    lines = CASES[name].lines(model)
+    streams = {line["id"]: [args(one) for one in lines if one["id"] == line["id"]] for line in lines}
+    longest = max(streams.values(), key=len)
+    many = [longest[late:] for late in range(7)]
+    return [
+        ([i for i, own in enumerate(many) if t < len(own)], [own[t] for own in many if t < len(own)])
+        for t in range(len(longest))
+    ]
+
+
+@each
+def test_a_pool_says_what_each_stream_says_alone_to_the_bit(name, path_of):
+    model = load(path_of(name))
+    _, way = STEPS[name]
+    alone, pool = [model.stream() for _ in range(7)], model.pool(7)
+    assert [pool.open() for _ in alone] == list(range(7))
+    for t, (ids, given) in enumerate(lockstep(model, name)):
+        order = [ids[k] for k in np.random.default_rng(t).permutation(len(ids))]
+        told = [given[ids.index(i)] for i in order]
+        answers = pool.step(order, *map(list, zip(*told, strict=True)))
+        assert [flat(answer) for answer in answers] == [
+            flat(getattr(alone[i], way)(*one)) for i, one in zip(order, told, strict=True)
+        ]
+        moving = order[0]
+        assert pool.snapshot(moving) == alone[moving].snapshot()
+        if t % 5 == 4:  # from a stream into the pool and back
+            pool.close(moving)
+            pool.open(moving, alone[moving].snapshot())
+            alone[moving] = model.stream(pool.snapshot(moving))
+    assert len(pool) == 7
+
+
+@each
+def test_a_call_of_a_pool_that_raises_has_changed_nothing(name, path_of):
+    model = load(path_of(name))
+    pool = model.pool(3)
+    ids = [pool.open("a"), pool.open(), pool.open("b")]
+    assert (ids, list(pool), len(pool), "b" in pool, "c" in pool) == (["a", 0, "b"], ["a", 0, "b"], 3, True, False)
+    (_, given), (_, later), *_ = lockstep(model, name)
+    columns, wrong = ([list(column) for column in zip(*rows[:3], strict=True)] for rows in (given, later))
+    pool.step(ids, *columns)
+    before = [pool.snapshot(id) for id in ids]
+    value = {"sequential": [np.nan] * 3, "forecast": np.inf, "generate": "\U0001f98a"}[name]
+    wrong[0][2] = value
+    rest = columns[1:]
+    for kind, code, call in (
+        (ArgumentError, "full", lambda: pool.open()),
+        (ArgumentError, "full", lambda: pool.open("a")),
+        (ArgumentError, "duplicate", lambda: pool.step(["a", "b", "a"], *columns)),
+        (ArgumentError, None, lambda: pool.step("a", columns[0][:1])),
+        (StreamClosed, None, lambda: pool.step(["a", 0, "c"], *columns)),
+        (StreamClosed, None, lambda: pool.step(["a", 0, ["b"]], *columns)),
+        (ShapeError, None, lambda: pool.step(["a", 0], *columns)),
+        (ShapeError, None, lambda: pool.step(["a", 0], columns[0], *[column[:2] for column in rest])),
+        (DataError, None, lambda: pool.step(ids, *wrong)),
+        *((StreamClosed, None, lambda one=one: one("c")) for one in (pool.reset, pool.close, pool.snapshot)),
+    ):
+        with pytest.raises(kind) as found:
+            call()
+        assert code in (None, found.value.code)
+        assert [pool.snapshot(id) for id in ids] == before
+    pool.reset("a")
+    assert pool.snapshot("a") == model.stream().snapshot()
+    pool.close("b")
+    for kind, code, blob in ((ArgumentError, "taken", None), (SnapshotError, None, b"none")):
+        with pytest.raises(kind) as found:
+            pool.open("a" if blob is None else "c", blob)
+        assert code in (None, found.value.code)
+    with pytest.raises(ArgumentError):
+        pool.open(True)
+    assert list(pool) == ["a", 0]
+    for capacity in (0, -1, 2.5, "3", None, True):
+        with pytest.raises(ArgumentError):
+            model.pool(capacity)
+    assert len(pool.step([], *(np.array(column)[:0] for column in columns))) == 0

@@ -2,8 +2,10 @@
 
 from ostinato.runtime.ahead import Ahead
 from ostinato.runtime.forecaster import Forecaster
+from ostinato.runtime.forecaster_pool import ForecasterPool
 from ostinato.runtime.forecaster_stream import ForecasterStream
 from ostinato.runtime.generator import Generator
+from ostinato.runtime.generator_pool import GeneratorPool
 from ostinato.runtime.generator_stream import Candidate, GeneratorStream
 from ostinato.runtime.models import Network, load
 from ostinato.runtime.pool import Pool
@@ -15,8 +17,10 @@ __all__ = [
     "Candidate",
     "Cost",
     "Forecaster",
+    "ForecasterPool",
     "ForecasterStream",
     "Generator",
+    "GeneratorPool",
     "GeneratorStream",
     "Network",
     "Pool",

@@ -16,6 +16,7 @@ from ostinato.data.framing import Floats, Frame, Framing
 from ostinato.errors import ArgumentError, DataError, DataWarning
 from ostinato.maps.base import Part, Weights
 from ostinato.runtime.clock import Clock
+from ostinato.runtime.forecaster_pool import ForecasterPool
 from ostinato.runtime.forecaster_stream import ForecasterStream
 from ostinato.runtime.histories import Known, Reading
 from ostinato.runtime.machine import Machine
@@ -189,6 +190,14 @@ class Forecaster:
             SnapshotError: `blob` is damaged, or of another model or precision.
         """
         return ForecasterStream(self, blob, series=series, nonfinite=nonfinite)
+
+    def pool(self, capacity: int, *, nonfinite: str = "raise") -> ForecasterPool:
+        """Up to `capacity` series under ids, of which any take a value in one call; see `ForecasterPool`.
+
+        Raises:
+            ArgumentError: `capacity` is no whole number of at least 1, or there is no such policy.
+        """
+        return ForecasterPool(self, capacity, nonfinite=nonfinite)
 
     @cached_property
     def typical(self) -> float:

@@ -16,6 +16,7 @@ from ostinato.data.values import numbers_from_array
 from ostinato.errors import ArgumentError, DataError, ShapeError, SnapshotError
 from ostinato.runtime.ahead import Ahead, Forecasting, forecasts
 from ostinato.runtime.clock import Clock
+from ostinato.runtime.closing import Closing, closed
 from ostinato.runtime.forecaster_states import UNKNOWN, States, begun, moved, record, restored, stored
 from ostinato.runtime.reading import check_policy
 from ostinato.runtime.snapshot import Fact, pack, unpack
@@ -45,7 +46,7 @@ class _Plan(NamedTuple):
     """Which of them were given, so that a forecast after them may be asked for."""
 
 
-class ForecasterStream:
+class ForecasterStream(Closing):
     """One series that goes on. Its forecasts are those of `predict` on the history so far, to rounding.
 
     What it keeps does not grow: the last values within the model's reach, and for a new series the running mean square
@@ -72,6 +73,7 @@ class ForecasterStream:
     ) -> None:
         self._model, self._nonfinite, self.series = model, check_policy(nonfinite), series
         self._turns = Turns()
+        self._kept: bytes | None = b""
         if blob is None:
             self._state = self._start()
             return
@@ -80,6 +82,18 @@ class ForecasterStream:
                 "series must not be given beside a snapshot", got=f"{series!r:.80}", fix="The snapshot knows it."
             )
         self.series, self._state = self._restored(blob)
+
+    @property
+    def _state(self) -> bytes:
+        if self._kept is None:
+            raise closed()
+        return self._kept
+
+    @_state.setter
+    def _state(self, state: bytes) -> None:
+        if self._kept is None:
+            raise closed()
+        self._kept = state
 
     @property
     def steps(self) -> int:
@@ -160,6 +174,10 @@ class ForecasterStream:
         return pack(
             self._model.fingerprint, _KIND, facts | {"aware": None if aware == UNKNOWN else bool(aware)}, stored(now)
         )
+
+    def close(self) -> None:
+        with self._turns:
+            self._kept = None
 
     def _now(self) -> States:
         return np.frombuffer(self._state, record(self._model.framing))
@@ -287,7 +305,7 @@ class ForecasterStream:
 
 
 def step_together(
-    streams: Sequence[ForecasterStream], values: Values, times: Sequence[Any] | None = None
+    streams: Sequence[ForecasterStream], values: Values, times: Sequence[Any] | NDArray[Any] | None = None
 ) -> list[Ahead | None]:
     """As `step` of different streams, in as few calls as there can be, to the same bits.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from ostinato.maps.base import Part, Weights
 from ostinato.metrics.text import bits_per_character, perplexity, surprise
 from ostinato.runtime import native
 from ostinato.runtime.decode import Beam, Sampler, Sampling, beam_search, log_softmax
+from ostinato.runtime.generator_pool import GeneratorPool
 from ostinato.runtime.generator_stream import GeneratorStream
 from ostinato.runtime.machine import Machine
 from ostinato.runtime.plain_steps import PlainSteps
@@ -211,6 +212,14 @@ class Generator:
             SnapshotError: `blob` is damaged, or of another model or precision.
         """
         return self._stream(blob)
+
+    def pool(self, capacity: int) -> GeneratorPool:
+        """Up to `capacity` texts under ids, of which any are read on in one call; see `GeneratorPool`.
+
+        Raises:
+            ArgumentError: `capacity` is no whole number of at least 1.
+        """
+        return GeneratorPool(partial(self.stream_in, self.seats()), capacity)
 
     def seats(self) -> Seats:
         """Room for many streams, which `feed_together` moves on together."""

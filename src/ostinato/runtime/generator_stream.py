@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import copy
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -17,8 +16,9 @@ from ostinato.data.vocabularies.base import Ids, Vocabulary
 from ostinato.data.vocabularies.bytes import Bytes
 from ostinato.errors import ArgumentError, DataError, SnapshotError
 from ostinato.metrics.text import surprise
+from ostinato.runtime.closing import Closing, closed
 from ostinato.runtime.decode import Sampler, Sampling, log_softmax
-from ostinato.runtime.seats import Seats
+from ostinato.runtime.seats import Seat, Seats
 from ostinato.runtime.snapshot import pack, unpack
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
@@ -58,7 +58,7 @@ class _Settled(NamedTuple):
     cut: bytes
 
 
-class GeneratorStream:
+class GeneratorStream(Closing):
     """One text or tune that goes on, in pieces that may be cut anywhere, even inside a character.
 
     A symbol is read as soon as nothing that follows can change it: with words and sub-words the last word of a piece
@@ -87,11 +87,16 @@ class GeneratorStream:
         self._scores: NDArray[np.float32] = np.empty(0, np.float32)
         self._seen = np.zeros(vocabulary.size, bool)
         self._rest, self._cut = "", b""
+        self._seat: Seat | None = self._seats.open(None if blob is None else self._restored(blob))
         if blob is None:
-            self.seat = self._seats.open()
             self.reset()
-        else:
-            self.seat = self._seats.open(self._restored(blob))
+
+    @property
+    def seat(self) -> Seat:
+        """Where the states of the network are."""
+        if self._seat is None:
+            raise closed()
+        return self._seat
 
     @property
     def steps(self) -> int:
@@ -110,13 +115,7 @@ class GeneratorStream:
                 UTF-8; those of the vocabulary.
         """
         with self._seats.turns:
-            vocabulary = self._vocabulary
-            if isinstance(vocabulary, Bytes) and isinstance(piece, bytes):
-                found = _Settled(vocabulary.encode_bytes(piece), "", b"")
-            elif isinstance(vocabulary, TextVocabulary) and isinstance(piece, (str, bytes)):
-                (found,) = _settled(vocabulary, [self], [piece])
-            else:
-                found = _Settled(np.concatenate([self._waiting(self._rest, self._cut), self._ids(piece)]), "", b"")
+            found = self._settled(piece)
             nats = self._read(found.ids)
             self._rest, self._cut = found.rest, found.cut
             return nats
@@ -187,11 +186,7 @@ class GeneratorStream:
 
     def fork(self) -> GeneratorStream:
         """A second stream that goes on from here by itself."""
-        with self._seats.turns:
-            twin = copy.copy(self)
-            twin._seats, twin._seen = Seats(self._stepping, "raise", few=1), self._seen.copy()
-            twin.seat = twin._seats.open(self._seats.snapshot(self.seat))
-            return twin
+        return GeneratorStream(self._stepping, self._vocabulary, self._first, self._model, self.snapshot())
 
     def snapshot(self) -> bytes:
         """All that `Generator.stream` needs to go on from here."""
@@ -203,6 +198,12 @@ class GeneratorStream:
                 np.frombuffer(self._seats.snapshot(self.seat), np.uint8),
             ]
         return pack(self._model, _KIND, {}, arrays)
+
+    def close(self) -> None:
+        with self._seats.turns:
+            if self._seat is not None:
+                self._seats.close(self._seat)
+            self._seat = None
 
     def _restored(self, blob: bytes) -> bytes:
         """Go on from a snapshot; that of the network inside it."""
@@ -240,6 +241,15 @@ class GeneratorStream:
         end = self._vocabulary.end_id
         return np.append(self._waiting(rest, cut), [] if end is None else [end]).astype(np.int32)
 
+    def _settled(self, piece: Any) -> _Settled:
+        """What a piece settles, of any kind."""
+        vocabulary = self._vocabulary
+        if isinstance(vocabulary, Bytes) and isinstance(piece, bytes):
+            return _Settled(vocabulary.encode_bytes(piece), "", b"")
+        if isinstance(vocabulary, TextVocabulary) and isinstance(piece, (str, bytes)):
+            return _settled(vocabulary, [self], [piece])[0]
+        return _Settled(np.concatenate([self._waiting(self._rest, self._cut), self._ids(piece)]), "", b"")
+
     def _ids(self, piece: Any) -> Ids:
         """The ids of a tune, or those that were given."""
         if isinstance(piece, (str, bytes, os.PathLike, Tune)):
@@ -254,6 +264,8 @@ class GeneratorStream:
 
     def _ahead(self) -> GeneratorStream:
         """This stream, or a fork that has read what waits."""
+        if self._seat is None:
+            raise closed()
         waiting = self._waiting(self._rest, self._cut)
         if not len(waiting):
             return self
@@ -287,20 +299,24 @@ class GeneratorStream:
 
 
 def feed_together(
-    streams: Sequence[GeneratorStream], pieces: Sequence[str], *, ends: bool = False
+    streams: Sequence[GeneratorStream], pieces: Sequence[Prime | ArrayLike], *, ends: bool = False
 ) -> list[NDArray[np.float64]]:
     """As `feed` of different streams, in as few calls as there can be, to the same bits.
 
     Args:
         streams: Of one model, in the same seats.
-        pieces: A text for each.
-        ends: With each text its item ends; as `feed`, and then `finish`.
+        pieces: One for each, as `feed` takes them.
+        ends: With each piece its text or item ends; as `feed`, and then `finish`.
 
     Raises:
         DataError: As for `feed` and `finish`, of any of them; none has moved.
     """
     with streams[0]._seats.turns:
-        found = _settled(text_vocabulary(streams[0]._vocabulary), streams, pieces)
+        texts, vocabulary = [piece for piece in pieces if isinstance(piece, str)], streams[0]._vocabulary
+        if isinstance(vocabulary, TextVocabulary) and len(texts) == len(pieces):
+            found = _settled(vocabulary, streams, texts)
+        else:
+            found = [stream._settled(piece) for stream, piece in zip(streams, pieces, strict=True)]
         rows = [one.ids for one in found]
         if ends:
             rows = [

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.errors import ArgumentError, ShapeError, StreamClosed
+from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps._check import check_count
 from ostinato.runtime import native
+from ostinato.runtime.ids import Id, Ids, check_different, listed, unknown
 from ostinato.runtime.reading import check_policy, new_or
 from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.turns import Turns, busy
 
 _MOST = 1 << 40
 """Streams beyond which bytes are not even counted."""
-
-Id = int | str
-"""The name of a stream in a pool."""
 
 
 class Pool:
@@ -61,7 +58,7 @@ class Pool:
         self.capacity = capacity
         self._rows: dict[Id, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
-        self._next = count()
+        self._ids = Ids(capacity)
         self._last: tuple[list[Id], NDArray[np.int64]] = ([], np.zeros(0, np.int64))
         self._one = np.zeros(1, np.int64)
         self._quick = self._steps.quick_rows
@@ -93,20 +90,7 @@ class Pool:
             return self._opened(id, blob)
 
     def _opened(self, id: Id | None, blob: bytes | None) -> Id:
-        if not self._free:
-            raise ArgumentError(
-                f"a pool must have room for the stream ({self.capacity})", got="as many open streams",
-                fix="Close one, or make a larger pool.", code="full",
-            )  # fmt: skip
-        if id is None:
-            id = next(n for n in self._next if n not in self._rows)
-        if isinstance(id, bool) or not isinstance(id, (int, str)):
-            raise ArgumentError("id must be a word or a whole number", got=f"{id!r:.80}", fix="Pass one.")
-        if id in self._rows:
-            raise ArgumentError(
-                "id must be of no open stream", got=f"{id!r:.80}", fix="Close that one, or take another id.",
-                code="taken",
-            )  # fmt: skip
+        id = self._ids.free(id, self._rows)
         found = None if blob is None else self._network.unpacked(blob)
         row = self._free[-1]
         if found is None:
@@ -133,7 +117,7 @@ class Pool:
             DataError: As for `Stream.step`.
             StreamBusy: Another thread uses the pool.
         """
-        names = _listed(ids)
+        names = listed(ids)
         if not self._lock.acquire(blocking=False):  # as `with self._turns`, in a quarter of the time
             raise busy()
         try:
@@ -191,7 +175,7 @@ class Pool:
         try:
             return self._rows[id]
         except (KeyError, TypeError):  # TypeError: no name at all, such as a list
-            raise _unknown(id) from None
+            raise unknown(id) from None
 
     def _found(self, names: list[Id]) -> NDArray[np.int64]:
         """Where the streams are; the array is read before the next call of this."""
@@ -203,25 +187,7 @@ class Pool:
         try:
             rows = np.array([self._rows[name] for name in names], np.int64)
         except (KeyError, TypeError):
-            raise _unknown(next(n for n in names if not isinstance(n, (int, str)) or n not in self._rows)) from None
-        if len(set(names)) != len(names):
-            twice = sorted({n for n in names if names.count(n) > 1}, key=names.index)
-            raise ArgumentError(
-                "ids must be different ones", got=f"{twice[0]!r:.80} twice", fix="Make one step after the other.",
-                code="duplicate",
-            )  # fmt: skip
+            raise unknown(next(n for n in names if not isinstance(n, (int, str)) or n not in self._rows)) from None
+        check_different(names)
         self._last = names, rows
         return rows
-
-
-def _listed(ids: Iterable[Id]) -> list[Id]:
-    if isinstance(ids, np.ndarray) and ids.ndim == 1:
-        names: list[Id] = ids.tolist()
-        return names
-    if isinstance(ids, (str, bytes, np.ndarray)) or not isinstance(ids, Iterable):
-        raise ArgumentError("ids must be a list of ids", got=f"{ids!r:.80}", fix="Pass [id] for one stream.")
-    return list(ids)
-
-
-def _unknown(id: object) -> StreamClosed:
-    return StreamClosed("id must be of an open stream", got=f"{id!r:.80}", fix="Open it first.")

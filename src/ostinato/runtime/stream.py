@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.errors import StreamClosed
+from ostinato.runtime.closing import Closing, closed
 from ostinato.runtime.reading import check_policy, new_or
 from ostinato.runtime.stepping import Stepping, Steps
 
 
-class Stream:
+class Stream(Closing):
     """One sequence that goes on: each step gives what the network says of the sequence so far.
 
     One step, several steps in one call, and any way of cutting a sequence give the same bits. A stream is used by one
@@ -42,7 +39,7 @@ class Stream:
     @property
     def _steps(self) -> Steps:
         if self._open is None:
-            raise _closed()
+            raise closed()
         return self._open
 
     @property
@@ -113,27 +110,11 @@ class Stream:
         return self._network.packed(*self._steps.read(0))
 
     def close(self) -> None:
-        """Give its memory back; afterwards everything but `close` raises `StreamClosed`."""
         self._open, self._quick, self._quick_run = None, _quick_closed, _quick_closed
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a stream is not pickled; use snapshot()")
 
 
 _FIRST = np.zeros(1, np.int64)
 
 
-def _closed() -> StreamClosed:
-    return StreamClosed("a stream must be open", got="a closed one", fix="Open another one.")
-
-
 def _quick_closed(x: object, out: object) -> None:
-    raise _closed()
+    raise closed()

@@ -72,7 +72,7 @@ class GenerateRecords(Records[GeneratorStream]):
         return stream.snapshot()
 
     def _end(self, stream: GeneratorStream) -> None:
-        self._seats.close(stream.seat)
+        stream.close()
 
     def _moved(self, stream: GeneratorStream, given: str) -> dict[str, Any]:
         return self._step([stream], [given])[0]
