@@ -97,7 +97,7 @@ def doctor() -> None:
 
 
 def predict() -> None:
-    """Forecasts of the series of training, and of a file."""
+    """Forecasts of the series of training, and of a file; their scores."""
     path = MODELS / "forecast.safetensors"
     _same_table(run("predict", path), "known")
     columns = KEPT["forecast"]["question"]
@@ -107,6 +107,7 @@ def predict() -> None:
             csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
         run("predict", path, data, "--out", out)
         _same_table(out.read_text("utf-8"), "given")
+        need("in 80 %" in run("evaluate", path, data), "evaluate must score forecasts")
         refused = run("predict", path, data, "--sha256", "0" * 64, code=2)
         need("[pin]" in refused, f"another file than the one asked for must be refused: {refused}")
 

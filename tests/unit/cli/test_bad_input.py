@@ -244,7 +244,7 @@ def test_a_model_of_another_task(csv, tmp_path):
     save(tmp_path / "s", small())
     refused(call("predict", tmp_path / "s", csv), code="npy]")
     refused(call("generate", tmp_path / "s"), code="task]", word="ostinato predict")
-    refused(call("evaluate", tmp_path / "s", csv), code="task]")
+    refused(call("evaluate", tmp_path / "s", csv), word="x.npy y.npy")
 
 
 @pytest.mark.parametrize("words", [("foo",), ("fit", "foo"), ("fit", "forecast"), ("--foo",), ("predict",),
