@@ -23,7 +23,7 @@ from sklearn.utils import estimator_checks
 import ostinato
 from ostinato._folder import catalogue
 from ostinato.cli.main import group
-from ostinato.cli.options import task_options
+from ostinato.cli.options import _owners, task_options
 from ostinato.errors import ArgumentError, NotFittedError, OstinatoError
 from ostinato.runtime import load
 from ostinato.tasks.base import Task
@@ -200,14 +200,25 @@ def test_every_field_is_an_option_of_the_command_line(name):
     for option in found:
         text, _, default = option.help.partition("  [default: ")
         assert re.fullmatch(r".{5,}\.", text), option.name
-        assert len(default) > 1, option.name
+        plain = next(owner.defaults[option.name] for owner in _owners(task) if option.name in owner.defaults)
+        assert bool(default) == (plain is not None), option.name
+        assert "In Python" not in text, option.name
+        assert not any(f"`{other.name}`" in text for other in found), option.name
     shown = CliRunner().invoke(group, ["fit", name, "--help"])
     assert shown.exit_code == 0
     assert all(f"--{option.replace('_', '-')}" in shown.output for option in want)
+    assert all(f"\n{owner.heading}:\n" in shown.output for owner in _owners(task))
+    assert task.example in shown.output
 
 
 def test_every_verb_has_help_and_is_documented():
-    files = {p.stem for p in (ROOT / "src/ostinato/cli").glob("*.py")} - {"__init__", "main", "options", "outputs"}
+    files = {p.stem for p in (ROOT / "src/ostinato/cli").glob("*.py")} - {
+        "__init__",
+        "main",
+        "options",
+        "outputs",
+        "task_command",
+    }
     docs = "\n".join(p.read_text() for p in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
     assert set(group.list_commands(None)) == files
     for verb in files:

@@ -18,7 +18,10 @@ _PACKAGES = ("numpy", "torch", "polars", "matplotlib")
 
 @click.command()
 def command() -> None:
-    """Show versions, missing packages, and which kernel computes each cell and why."""
+    """Show versions, missing packages and kernels.
+
+    For each cell: which kernel computes it, and why the faster ones cannot.
+    """
     click.echo(f"ostinato {__version__}, Python {platform.python_version()}, {platform.machine()}")
     for package in _PACKAGES:
         there = importlib.util.find_spec(package) is not None

@@ -19,6 +19,7 @@ from ostinato._optional import check_installed
 from ostinato.cli.main import flags
 from ostinato.cli.options import check_target, make_task, task_options
 from ostinato.cli.outputs import Outputs
+from ostinato.cli.task_command import TaskCommand
 from ostinato.errors import OstinatoWarning
 from ostinato.runtime.atomic import replace_file
 
@@ -99,11 +100,13 @@ def _command(name: str, task: type[Any]) -> click.Command:
         if together is not None:
             together.wait()
 
-    summary = (task.__doc__ or "").split("\n\n")[0]
-    return click.Command(
+    summary = (task.__doc__ or "").split("\n\n")[0].replace("`", "")
+    example = f"ostinato fit {name} {task.example} --out {Path(task.example).stem}.safetensors"
+    return TaskCommand(
         name,
         callback=run,
-        help=summary,
+        help=f"{summary}\n\n{task.reads}\n\n\b\nExample: {example}",
+        short_help=(sys.modules[task.__module__].__doc__ or "").partition("\n")[0],
         params=[
             click.Argument(["data"], type=click.Path(path_type=Path), nargs=-1 if several else 1, required=True),
             click.Option(["--out", "-o"], type=click.Path(path_type=Path), default=Path("model.safetensors"),
@@ -120,4 +123,8 @@ def _command(name: str, task: type[Any]) -> click.Command:
 
 @click.command(cls=Tasks)
 def command() -> None:
-    """Train a model on a file: ostinato fit TASK DATA."""
+    """Train a model on a file: ostinato fit TASK DATA.
+
+    Writes the model, which needs no torch to run, and a report with figures beside it. See `ostinato fit TASK --help`
+    for the options of a task.
+    """

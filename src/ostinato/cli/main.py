@@ -17,7 +17,7 @@ import click
 from ostinato.errors import CheckpointDamaged, Interrupted, OstinatoError, Terminated
 from ostinato.version import __version__
 
-_OWN = {"main", "options", "outputs"}
+_OWN = {"main", "options", "outputs", "task_command"}
 _PYTHON = re.compile(r"""\b(?!freq=)([a-z]\w*)=("[^"]*"|'[^']*'|\([^()]*\)|-?[\w.]*\w)""")
 
 
@@ -133,6 +133,9 @@ def flags(text: str) -> str:
 def _flag(match: re.Match[str]) -> str:
     value = match[2].strip("\"'()").replace(", ", ",")
     shown = "$'\\t'" if value == "\\t" else shlex.quote(value)
+    plain = re.fullmatch(r"[\w.,-]*\w", value)  # else the full stop behind it would look like a part of it
+    if shown == value and not plain:
+        shown = f"'{value}'"
     return f"--{match[1].replace('_', '-')} {shown}"
 
 

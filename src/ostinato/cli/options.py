@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
+from ostinato.cli.task_command import TaskOption
 from ostinato.errors import ArgumentError
 
 TABLES = (".csv", ".parquet")
@@ -19,28 +20,35 @@ TABLES = (".csv", ".parquet")
 
 
 def task_options(task: type[Any]) -> list[click.Option]:
-    """One option a field; the fields of nested option objects stand beside the task's own."""
-    options = []
-    for owner, defaults in _owners(task):
-        texts = _help(owner)
-        for name, default in defaults.items():
+    """One option a field; the fields of nested option objects stand beside the task's own, under their heading."""
+    owners, options = _owners(task), list[click.Option]()
+    names = {name for owner in owners for name in owner.defaults}
+    for owner in owners:
+        texts = _help(owner.kind)
+        for name, default in owner.defaults.items():
             kind, shown = _kind(default)
             flag = name.replace("_", "-")
             flags = f"--{flag}/--no-{flag}" if isinstance(default, bool) else f"--{flag}"
-            text = f"{texts.get(name, '')}  [default: {shown}]"
-            options.append(click.Option([flags], default=None, type=kind, help=text))
+            text = _told(texts.get(name, ""), names) + (f"  [default: {shown}]" if default is not None else "")
+            options.append(TaskOption([flags], heading=owner.heading, default=None, type=kind, help=text))
     return options
+
+
+def _told(text: str, names: set[str]) -> str:
+    """The text of an argument in the words of the command line: flags for names, nothing that only Python has."""
+    flags = re.sub(r"`(\w+)`", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in names else m[0], text)
+    return re.sub(r"\s*In Python[^.]*\.", "", flags)
 
 
 def make_task(task: type[Any], given: dict[str, Any]) -> Any:
     """The task from the options that were given; the others keep their defaults."""
     own: dict[str, Any] = {}
-    for owner, defaults in _owners(task):
-        values = {name: given[name] for name in defaults if given.get(name) is not None}
-        if owner is task:
+    for owner in _owners(task):
+        values = {name: given[name] for name in owner.defaults if given.get(name) is not None}
+        if owner.kind is task:
             own |= values
         elif values:
-            field = next(f for f in fields(task) if isinstance(f.default, owner))
+            field = next(f for f in fields(task) if isinstance(f.default, owner.kind))
             own[field.name] = replace(field.default, **values)  # type: ignore[type-var]
     return task(**own)
 
@@ -84,11 +92,21 @@ def check_target(path: Path, *others: Path | None, endings: tuple[str, ...] = ()
             )
 
 
-def _owners(task: type[Any]) -> list[tuple[type[Any], dict[str, Any]]]:
-    """The task and its option objects, each with its fields and what they are by default."""
+class _Owner(NamedTuple):
+    """A task or an option object: its class, its fields with what they are by default, and their heading."""
+
+    kind: type[Any]
+    defaults: dict[str, Any]
+    heading: str
+
+
+def _owners(task: type[Any]) -> list[_Owner]:
     own = {f.name: f.default for f in fields(task) if not is_dataclass(f.default)}
-    nested: list[Any] = [f.default for f in fields(task) if is_dataclass(f.default)]
-    return [(task, own), *((type(one), {f.name: getattr(one, f.name) for f in fields(one)}) for one in nested)]
+    nested: list[tuple[str, Any]] = [(f.name, f.default) for f in fields(task) if is_dataclass(f.default)]
+    return [_Owner(task, own, "Model")] + [
+        _Owner(type(one), {f.name: getattr(one, f.name) for f in fields(one)}, name.capitalize())
+        for name, one in nested
+    ]
 
 
 def _kind(default: Any) -> tuple[Any, str]:

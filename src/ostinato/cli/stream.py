@@ -40,7 +40,9 @@ _TOGETHER = 256
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
 def command(*, model: Path, form: str, name: str | None, snapshot: Path | None, nonfinite: str, skip_bad: bool,
             precision: str, sha256: str | None) -> None:  # fmt: skip
-    """Read lines from standard input, and answer each as soon as it is there.
+    """Answer lines from standard input, step by step.
+
+    Each is answered as soon as it is there.
 
     \b
     A line is                                     and is answered by

@@ -31,7 +31,7 @@ class Cleaning:
         duplicates: Rows with the same series and time: "raise", "mean" of them, or the "last" in the table's order.
         gaps: Absent times: "raise"; "fill" (insert the steps, then treat them as missing; masked if `missing` is
             "raise"); "as-is" (take the rows as consecutive steps; times may then be irregular).
-        delimiter: The CSV delimiter; None finds it in the header.
+        delimiter: The CSV delimiter; by default it is found in the header.
         decimal: The decimal mark of numbers in text: "." or ",".
     """
 

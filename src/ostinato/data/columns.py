@@ -23,7 +23,7 @@ class Columns:
         time: Column with the times.
         target: Column with the values.
         time_format: A `strptime` pattern for times that are not in ISO form, for example "%d/%m/%Y".
-        freq: The step, such as "MS", "h", "15min"; None takes the most common step.
+        freq: The step, such as "MS", "h", "15min"; by default the most common one.
     """
 
     id: str | None = None

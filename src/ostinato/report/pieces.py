@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from ostinato.report.figures import COLOURS, INK, Line, Plot, figure
 from ostinato.report.tables import Column, table
@@ -19,12 +19,13 @@ class MadeWith(TypedDict):
 
 
 class Training(TypedDict):
-    """Losses after each epoch and the epoch (from 1) whose weights were kept."""
+    """Losses after each epoch, the epoch (from 1) whose weights were kept, and a sentence on what ended it all."""
 
     epochs: int
     train_loss: Sequence[float]
     valid_loss: Sequence[float]
     best_epoch: int
+    ended: NotRequired[str]
 
 
 class LayerRow(TypedDict):
@@ -67,7 +68,8 @@ def losses(training: Training, *, unit: str = "loss", more: str = "") -> str:
         axes=("epoch", unit),
         caption=f"{training['epochs']} epochs; the weights after epoch {best} (dotted line) were kept. {more}".strip(),
     )
-    return figure(plot)
+    ended = training.get("ended", "")
+    return (f"<p>{escape(ended)}</p>" if ended else "") + figure(plot)
 
 
 def layers(rows: Sequence[LayerRow], *, more: str = "") -> str:

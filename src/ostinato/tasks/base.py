@@ -23,6 +23,10 @@ class Task(Params, ABC):
 
     several_files: ClassVar[bool] = False
     """Whether `fit` takes several files or folders at once."""
+    reads: ClassVar[str]
+    """What files the command line takes as DATA, in a sentence or two."""
+    example: ClassVar[str]
+    """The name of such a file."""
 
     @classmethod
     @abstractmethod

@@ -50,8 +50,8 @@ class Forecast(Task):
 
     Args:
         horizon: Steps to forecast.
-        cell: Name of the recurrence ("lstm", "gru", "gru_reset_after", "simple_rnn"), or a cell whose other options
-            are kept while `units` sets its size.
+        cell: Name of the recurrence ("lstm", "gru", "gru_reset_after", "simple_rnn", …). In Python also a cell, whose
+            other options are kept while `units` sets its size.
         units: Size of the recurrent layer; several numbers for several layers.
         level: Levels of the intervals in per cent.
         columns: Which column is what; found by name if not given.
@@ -75,6 +75,12 @@ class Forecast(Task):
     cleaning: Cleaning = Cleaning()  # noqa: RUF009 (frozen)
     windows: Windows = Windows()  # noqa: RUF009 (frozen)
     training: Training = Training()  # noqa: RUF009 (frozen)
+
+    reads = (
+        "DATA is a table (.csv, .tsv, .txt, .parquet) with a column of times and a column of values; a column more for "
+        "each further series, or, in long form, one that names the series of each row."
+    )
+    example = "sales.csv"
 
     @classmethod
     def sample(cls) -> dict[str, Any]:

@@ -58,8 +58,8 @@ class Generate(Task):
 
     Args:
         symbols: "characters", "bytes", "words", "subwords" or "midi"; "auto" takes characters, and events for music.
-        cell: Name of the recurrence ("lstm", "gru", "gru_reset_after", "simple_rnn", …), or a cell whose other options
-            are kept while `units` sets its size.
+        cell: Name of the recurrence ("lstm", "gru", "gru_reset_after", "simple_rnn", …). In Python also a cell, whose
+            other options are kept while `units` sets its size.
         units: Size of the recurrent layer; several numbers for several layers.
         network: Embedding and regularisation.
         reading: How files become symbols.
@@ -81,6 +81,8 @@ class Generate(Task):
     training: Training = Training(epochs=50, learning_rate=2e-3, patience=3, bptt=128)  # noqa: RUF009 (frozen)
 
     several_files: ClassVar[bool] = True
+    reads = "DATA are texts in UTF-8, MIDI files (.mid), or folders of them."
+    example = "poems.txt"
 
     @classmethod
     def sample(cls) -> Texts:

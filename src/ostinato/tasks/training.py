@@ -101,8 +101,8 @@ class Training(LongSequences, Rates, Saving):
         bptt: Steps of the windows that a sequence is computed in, which bounds the memory; 0 for whole sequences.
         memory: "truncate" cuts the gradient where windows meet; "store" and "recompute" give the whole gradient, the
             same to the last bit, with every window's intermediate values kept, or computed twice.
-        optimizer: "adam", "adamw", "rmsprop", "sgd", "lbfgs" or "hessian_free"; or an object, whose own settings then
-            count. The last two look at each step's data several times: pass a `batch_size` of hundreds.
+        optimizer: "adam", "adamw", "rmsprop", "sgd", "lbfgs" or "hessian_free". The last two look at each step's data
+            several times: pass a `batch_size` of hundreds. In Python also an object, whose own settings then count.
         schedule: "constant"; "cosine", down to a hundredth over all epochs, after a short warm-up; "one_cycle" (Smith &
             Topin 2019); or "plateau", to a third whenever the validation loss has not fallen for a third of `patience`.
             For "cosine" and "one_cycle" set `epochs` to what will be trained, and `patience` as high.

@@ -31,7 +31,11 @@ def tables(rows):
         "text_cell.csv": (_with(rows, 9, f"{day[9]},abc"), "text", "line 11"),
         "formula.csv": (_with(rows, 9, f"{day[9]},=1+1"), "text", "Formulas"),
         "thousands.csv": (_with(rows, 9, f'{day[9]},"1,234.5"'), "text", "thousands"),
-        "comma.csv": (text("ds;y", *(row.replace(",", ";").replace(".", ",") for row in rows)), "text", "--decimal ,"),
+        "comma.csv": (
+            text("ds;y", *(row.replace(",", ";").replace(".", ",") for row in rows)),
+            "text",
+            "--decimal ','.",
+        ),
         "empty_cell.csv": (_with(rows, 9, f"{day[9]},"), "nan", "--missing mask"),
         "nan.csv": (_with(rows, 79, f"{day[79]},NaN"), "nan", "2020-03-20"),
         "none.csv": (text(HEAD, *(f"{d}," for d in day)), "nan", "80 times"),

@@ -30,7 +30,7 @@ def place(tmp_path_factory):
 def without_torch(*words):
     code = f"import sys; sys.modules['torch'] = None; sys.argv = {['ostinato', *map(str, words)]}\n"
     code += "from ostinato.cli.main import main; main()"
-    return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
 def test_a_sequential_gives_its_loss_and_metrics(place):

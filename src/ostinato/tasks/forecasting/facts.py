@@ -16,6 +16,7 @@ from ostinato.runtime.forecaster import Forecaster
 from ostinato.tasks.forecasting.backtest import Evaluation
 from ostinato.tasks.forecasting.fitting import ForecastFit
 from ostinato.tasks.forecasting.plan import Plan
+from ostinato.tasks.learning.ending import ended
 from ostinato.tasks.learning.networks import Trained, layer_rows
 from ostinato.tasks.training import Training
 from ostinato.version import __version__
@@ -85,6 +86,7 @@ def facts(task: FittedTask, fit: Fit, *, command: str) -> ForecastReport:
             "train_loss": fit.trained[0].history.history["loss"],
             "valid_loss": fit.trained[0].history.history["val_loss"],
             "best_epoch": fit.trained[0].epochs,
+            "ended": ended(fit.trained, task.training),
         },
         "gradients": fit.made.health(fit.trained[0]).facts(),
         "model": layer_rows(task.forecaster_.parts, (task.forecaster_.framing.length, 1)),

@@ -20,6 +20,7 @@ from ostinato.runtime.generator import Generator
 from ostinato.tasks.generating.evaluation import Evaluation
 from ostinato.tasks.generating.fitting import Fitted
 from ostinato.tasks.generating.reading import Corpus
+from ostinato.tasks.learning.ending import ended
 from ostinato.tasks.learning.networks import layer_rows
 from ostinato.tasks.training import Training
 from ostinato.train.health import Health, gradient_health
@@ -78,6 +79,7 @@ def facts(task: FittedTask, corpus: Corpus, fitted: Fitted, *, command: str) -> 
             "epochs": epochs,
             "train_loss": losses["loss"],
             "valid_loss": losses["val_loss"],
+            "ended": ended([fitted.trained], task.training),
             "best_epoch": fitted.trained.epochs,
         },
         "pace": f"{seconds} s in all, " + f"{speed:,.0f} symbols a second.".replace(",", "\u202f"),

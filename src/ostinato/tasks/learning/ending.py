@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ostinato.tasks.learning.networks import Trained
 from ostinato.tasks.training import Training
 
+_MORE = "More epochs may be better"
 _DECAYING = ("cosine", "one_cycle")
 """Schedules whose last epochs are meant to be the best ones, however many there are."""
 
@@ -19,7 +20,7 @@ class _Course(NamedTuple):
     best: int
 
 
-def ending(trained: Sequence[Trained], training: Training) -> str:
+def ended(trained: Sequence[Trained], training: Training) -> str:
     """Whether early stopping or the number of epochs ended the training of networks, in one or two sentences.
 
     Args:
@@ -28,9 +29,18 @@ def ending(trained: Sequence[Trained], training: Training) -> str:
     """
     courses = [_Course(len(one.history.epoch), one.epochs) for one in trained]
     said = _one(courses[0], training.epochs) if len(courses) == 1 else _several(courses, training.epochs)
-    if any(c.best == training.epochs for c in courses) and training.schedule not in _DECAYING:
-        said += f" More epochs may be better: pass epochs={2 * training.epochs}."
-    return said
+    return f"{said} {_MORE}." if _rising(trained, training) else said
+
+
+def ending(trained: Sequence[Trained], training: Training) -> str:
+    """As `ended`, with what to pass if training might gain from going on."""
+    said = ended(trained, training)
+    return f"{said[:-1]}: pass epochs={2 * training.epochs}." if _rising(trained, training) else said
+
+
+def _rising(trained: Sequence[Trained], training: Training) -> bool:
+    """Whether a network was best when its epochs ran out, though the schedule does not end with them."""
+    return any(one.epochs == training.epochs for one in trained) and training.schedule not in _DECAYING
 
 
 def _one(course: _Course, most: int) -> str:
