@@ -21,6 +21,7 @@ from ostinato.runtime import load
 from ostinato.runtime.layout import MAX_HEADER
 from ostinato.runtime.room import Room
 from ostinato.tasks.base import Task
+from ostinato.tasks.learning import networks
 from ostinato.tasks.training import Training
 
 TASKS = catalogue("ostinato.tasks", Task)
@@ -93,7 +94,7 @@ def test_room_is_held_before_the_training_and_enough_of_it(name, tmp_path, monke
         data = os.fstat(file.fileno()).st_size - 8 - int.from_bytes(file.read(8), "little")
     assert data <= room.asked - 8 - MAX_HEADER <= 1.1 * data
     room.full = True
-    monkeypatch.setattr(Training, "optimiser", None)  # no training begins
+    monkeypatch.setattr(networks, "optimiser", None)  # no training begins
     made = task(**TINY)
     with pytest.raises(WriteError):
         made.fit(task.sample(), room=room)

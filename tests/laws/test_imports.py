@@ -126,6 +126,20 @@ def test_help_of_every_command_and_task_loads_nothing_heavy():
     _loaded(f"HEAVY = {HEAVY}{_HELP}")
 
 
+def test_a_task_that_is_trained_without_torch_says_what_is_missing():
+    loaded = _loaded(
+        "sys.modules['torch'] = None\nfrom ostinato._folder import catalogue\nfrom ostinato.tasks.base import Task\n"
+        "from ostinato.errors import MissingDependency\n"
+        "tasks = catalogue('ostinato.tasks', Task).values()\nassert tasks\n"
+        "for task in tasks:\n"
+        "    for train in (task().fit, task().find_learning_rate):\n"
+        "        try: train(task.sample())\n"
+        "        except MissingDependency as error: assert 'ostinato[train]' in str(error)\n"
+        "        else: raise AssertionError(task)"
+    )
+    assert "ostinato.tasks.learning.networks" not in loaded
+
+
 @pytest.mark.parametrize(
     "words",
     ["fit forecast x.csv --horizon 0", "fit forecast x.csv --optimizer adamx", "fit forecast x.csv --precision half",

@@ -17,8 +17,8 @@ from ostinato.errors import Interrupted, InterruptedWarning, Terminated
 from ostinato.layers.keras_maps import Dense
 from ostinato.layers.keras_recurrent import GRU
 from ostinato.models.sequential import Sequential
-from ostinato.tasks import networks
 from ostinato.tasks.forecast import Forecast
+from ostinato.tasks.learning import networks
 from ostinato.tasks.training import Training
 from ostinato.train import Callback
 from ostinato.train.interrupts import Interrupts
