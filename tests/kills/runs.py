@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch._decomp.decompositions_for_jvp  # what Hessian-free needs, and would take a second in each forked process
 from tests.unit.train_loop.long import CELLS, OBJECTIVE, sequences, tagger
 from torch.utils.data import DataLoader, Dataset
 
