@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch._decomp.decompositions_for_jvp  # what Hessian-free needs, and would take a second in each forked process
 from tests.unit.train_loop.long import CELLS, OBJECTIVE, sequences, tagger
 from torch.utils.data import DataLoader, Dataset
 
@@ -42,12 +41,14 @@ from ostinato.train import (
     WarmUp,
     Whole,
     course,
+    curvature,
     predict,
     train,
 )
 from ostinato.train.distributed import team
 from ostinato.train.resume import settings_of
 
+curvature._prepare()  # what Hessian-free would load in each forked process for a second
 EVERY = 0.02
 
 
