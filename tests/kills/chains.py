@@ -111,10 +111,8 @@ def chain(run, wanted, tally, *, kills, length, rng):
         hits += 1
         writing += bool(run.unfinished() - before)
     tally = Tally(tally.kills + hits, tally.writing + writing, tally.whole + 1)
-    if not (hits and tally.kills == kills):
-        ends(run)
-    else:
-        in_a_new_interpreter(run)
+    finish = in_a_new_interpreter if hits and tally.kills == kills else ends
+    finish(run)
     found = run.digests()
     assert found == wanted, f"{run.name}: after {hits} kills {differing(found, wanted)} not the same"
     assert not [f for f in run.folder.iterdir() if f.name not in NAMES and not f.name.startswith(".ostinato-")]

@@ -232,8 +232,9 @@ def newton(folder):
 
 def ensemble(folder):
     """A forecast: networks, calibration networks and final networks, each with early stopping."""
-    training = Training(epochs=8, members=2, patience=2, checkpoint=folder, every=EVERY)
+    training = Training(epochs=30, members=2, patience=3, learning_rate=0.03, checkpoint=folder, every=EVERY)
     model = Forecast(horizon=3, units=4, training=training).fit(Forecast.sample())
+    assert all(t.epochs < len(t.history.epoch) < 30 for t in model.fit_.trained)
     found = model.predict()
     columns = [np.asarray(found[name], np.float64) for name in found if "LSTM" in name]
     weights = [w for member in model.forecaster_.members for layer in member for w in layer.values()]
@@ -242,10 +243,11 @@ def ensemble(folder):
 
 def text(folder):
     """Characters with carried states, accumulated gradients, averaged weights, a rate that falls on a plateau."""
-    training = Training(epochs=16, bptt=16, batch_size=8, patience=3, accumulate=2, average=0.9, schedule="plateau",
-                        learning_rate=0.01, checkpoint=folder, every=EVERY)  # fmt: skip
+    training = Training(epochs=60, bptt=16, batch_size=8, patience=2, accumulate=2, average=0.9, schedule="plateau",
+                        learning_rate=0.1, checkpoint=folder, every=EVERY)  # fmt: skip
     model = Generate(units=[12, 12], training=training).fit(Generate.sample())
     trained = model.fit_.fitted.trained
+    assert trained.epochs < len(trained.history.epoch) < 60
     weights = [w for layer in trained.weights for w in layer.values()]
     written = model.generate("the ", length=200, seed=1)
     return Digests(digest(*weights), digest(trained.history.epoch, trained.history.history), digest(written))
