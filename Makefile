@@ -22,7 +22,7 @@ CLANGED = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/
 OSTINATO_FUZZ ?= 200000
 FILES = OSTINATO_ATTACKS=$(abspath build/files/attacks) OSTINATO_SEEDS=$(abspath build/files/seeds)
 
-.PHONY: demo test test-all test-plain test-runtime free-threaded sanitize other-compilers memory files fuzz coverage drift example lint bench clean
+.PHONY: demo test test-all test-plain test-runtime test-notebook free-threaded sanitize other-compilers memory files fuzz coverage drift example lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -57,6 +57,11 @@ free-threaded: pyproject.toml
 	$(FREE)/bin/$(INSTALL) . pytest hypothesis
 	$(FREE)/bin/python -W error -c "import sys, ostinato.runtime; sys.exit(sys._is_gil_enabled())"
 	$(FREE)/bin/python -m pytest -q tests/laws/test_threads.py tests/laws/test_snapshots.py
+
+# A notebook's kernel, which is restarted and interrupted while it trains.
+test-notebook: $(VENV)/.dev
+	$(PIP) ipykernel jupyter_client
+	$(TEST) tests/kills/test_notebook.py
 
 # The compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer, alone and below the kernel laws (which try
 # each instruction set themselves), then alone under ThreadSanitizer. The installed module stays as it is. Needs GCC.

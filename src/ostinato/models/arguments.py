@@ -22,6 +22,17 @@ def refuse_unknown(method: str, unknown: Mapping[str, object]) -> None:
         )
 
 
+def need_targets(method: str, x: object, y: object) -> None:
+    """Raise `ArgumentError` without targets: for data sets, loaders and generators, which hold them, too."""
+    if y is None:
+        raise ArgumentError(
+            f"{method} must get x and y, as arrays, tensors, data frames or lists",
+            got=f"{type(x).__name__} and no y",
+            fix="Pass both: of a loader, x, y = map(torch.cat, zip(*loader)). What is to be read while a model trains "
+            "is for a Feed and ostinato.train.train.",
+        )
+
+
 def verbosity(verbose: object) -> int:
     """0, 1 or 2 for what Keras users pass as `verbose`."""
     if verbose == "auto":

@@ -17,7 +17,7 @@ from ostinato.layers.keras_input import Input
 from ostinato.losses.named import Loss
 from ostinato.maps.base import Shape
 from ostinato.models import saving
-from ostinato.models.arguments import pair, refuse_unknown, split, verbosity
+from ostinato.models.arguments import need_targets, pair, refuse_unknown, split, verbosity
 from ostinato.models.figures import Figure, figure
 from ostinato.models.inputs import check_rows, check_whole
 from ostinato.models.layered import Layered
@@ -99,7 +99,7 @@ class Sequential(Layered):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | str | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
@@ -146,6 +146,7 @@ class Sequential(Layered):
             Figures by epoch.
         """
         refuse_unknown("fit", unknown)
+        need_targets("fit", x, y)
         compiled = self._need_compiled()
         first, last = check_whole("initial_epoch", initial_epoch, least=0), check_whole("epochs", epochs)
         samples, valid = self._samples(x, y, sample_weight), None
@@ -205,7 +206,7 @@ class Sequential(Layered):
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | str | None = None,
         verbose: int | str = "auto",
         sample_weight: Any = None,
@@ -218,6 +219,7 @@ class Sequential(Layered):
             The loss; a list of loss and metrics if there are metrics; a dictionary with `return_dict`.
         """
         verbosity(verbose)
+        need_targets("evaluate", x, y)
         compiled = self._need_compiled()
         samples = self._samples(x, y, sample_weight)
         size = self._batch_size(batch_size, len(samples))

@@ -299,7 +299,7 @@ def settings_of(
     found |= {f"optimizer {name}": value for name, value in _arguments(optimizer).items()}
     found["gradient"] = sweep
     found |= _data("data", feed) | {f"validation {name}": value for name, value in _data("data", valid).items()}
-    for i, callback in enumerate(callbacks, 1):
+    for i, callback in enumerate((c for c in callbacks if c.lasting), 1):
         found |= {f"callback {i} {name}": value for name, value in _arguments(callback).items()}
     return found
 

@@ -408,3 +408,18 @@ def test_a_second_fit_has_another_order_and_the_first_follows_the_seed():
     orders.append([])
     model.fit(X, np.arange(40.0), batch_size=7, shuffle=False, verbose=0)
     assert orders[2] == list(range(40))
+
+
+def test_a_loader_or_a_generator_is_refused_by_name():
+    held = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    loader = torch.utils.data.DataLoader(held, batch_size=8)
+    model = small()
+    for given in (held, loader, (batch for batch in loader)):
+        for method in (model.fit, model.evaluate):
+            with pytest.raises(ArgumentError, match=f"got {type(given).__name__} and no y"):
+                method(given)
+    x, y = map(torch.cat, zip(*loader, strict=True))  # what the error advises
+    other = small()
+    model.fit(X, Y[:, None], verbose=0)
+    other.fit(x, y[:, None], verbose=0)
+    same(model, other, atol=0)
