@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 """What file systems answer that cannot sync a folder and do not need to."""
+_TEMPORARY = re.compile(r"\.ostinato-[0-9a-f]{16}\.(new|old)")
 
 
 def replace_file(path: str, chunks: Iterable[bytes | memoryview]) -> None:
@@ -31,6 +33,19 @@ def replace_file(path: str, chunks: Iterable[bytes | memoryview]) -> None:
     except OSError as error:
         error.filename, error.filename2 = path, None  # a full disk has none, other failures that of the temporary file
         raise
+
+
+def sweep(folder: str, *, before: float) -> None:
+    """Remove what writes that were killed have left in a folder.
+
+    Args:
+        folder: Its path.
+        before: Unix time in seconds; what was touched later may belong to somebody who is at work, and stays.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before:
+                os.unlink(entry.path)
 
 
 def _replace(path: str, chunks: Iterable[bytes | memoryview]) -> None:

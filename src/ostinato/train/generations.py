@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from ostinato.data.foreign import NEEDED, identify
 from ostinato.errors import CheckpointDamaged, CheckpointWriteError, UnsupportedFormat
-from ostinato.runtime.atomic import replace_file
+from ostinato.runtime.atomic import replace_file, sweep
 from ostinato.train.packing import pack, unpack
 
 NAMES = ("ostinato-a.safetensors", "ostinato-b.safetensors")
@@ -53,6 +54,7 @@ class Generations:
         self.state: Any = None
         self.number = 0
         self._next = NAMES[0]
+        self._began: float | None = time.time()
         try:
             os.makedirs(self.folder, exist_ok=True)
         except FileExistsError:
@@ -92,11 +94,14 @@ class Generations:
             )
 
     def write(self, state: Any) -> None:
-        """Write a new generation in place of the older one.
+        """Write a new generation in place of the older one; the first write also clears away what killed ones left.
 
         Raises:
             CheckpointWriteError: A step failed; both old generations are as they were.
         """
+        if self._began is not None:
+            sweep(self.folder, before=self._began)
+            self._began = None
         tensors: dict[str, Tensor] = {}
         document = _Document(_KIND, FORMAT, self.number + 1, pack(state, tensors))
         text = msgspec.json.encode(document).decode()

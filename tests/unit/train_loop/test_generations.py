@@ -223,3 +223,18 @@ def test_a_file_that_cannot_be_replaced_is_named(tmp_path):
         if shim.count < at:
             break
     assert 5 < at < 99
+
+
+def test_what_killed_writes_left_is_cleared_away_and_nothing_else(tmp_path):
+    left = [tmp_path / f".ostinato-{i:016x}.{kind}" for i, kind in enumerate(("new", "old"))]
+    others = [tmp_path / name for name in (".ostinato-notes.new", ".ostinato-00.new", "model.safetensors")]
+    for file in (*left, *others):
+        file.write_bytes(b"x")
+        os.utime(file, (1e9, 1e9))
+    busy = tmp_path / f".ostinato-{7:016x}.new"
+    generations = Generations(tmp_path)
+    assert all(file.exists() for file in left)  # a look changes nothing
+    busy.write_bytes(b"of a run beside this one")
+    os.utime(busy, (4e9, 4e9))
+    generations.write({"step": 1})
+    assert {f.name for f in tmp_path.iterdir()} == {NAMES[0], busy.name, *(f.name for f in others)}
