@@ -68,6 +68,40 @@ TEST(a_missing_weight_is_refused) {
     }
 }
 
+TEST(functions_are_their_formulas) {
+    using Formula = double (*)(double);
+    const Formula formulas[n_functions] = {
+        [](double x) { return x; },
+        [](double x) { return std::max(x, 0.0); },
+        [](double x) { return std::min(std::max(x, 0.0), 6.0); },
+        [](double x) { return x > 0 ? x : 0.2 * x; },
+        [](double x) { return std::tanh(x); },
+        [](double x) { return sigmoid(x); },
+        [](double x) { return std::min(std::max(x / 6 + 0.5, 0.0), 1.0); },
+        [](double x) { return x / (1 + std::abs(x)); },
+        [](double x) { return x > 0 ? x : std::expm1(x); },
+        [](double x) { return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * std::expm1(x)); },
+        [](double x) { return x * sigmoid(x); },
+        [](double x) { return std::exp(x); },
+        nullptr,  // softmax: of the whole row
+        [](double x) { return std::log1p(std::exp(x)); },
+    };
+    const Floats x = Random(3).numbers(3 * 41, 20);
+    for (int function = 0; function < n_functions; ++function)
+        for (const Engine* e : all_engines()) {
+            if (!formulas[function]) continue;
+            check::about() = "function " + std::to_string(function) + " " + e->name;
+            Floats y = x;
+            activate(*e, function, y.data(), 3, 41);
+            double worst = 0;
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                const double want = formulas[function](double(x[i])), off = std::abs(double(y[i]) - want);
+                worst = off / (std::abs(want) + 0.1) <= worst ? worst : off / (std::abs(want) + 0.1);
+            }
+            CHECK(worst < 2e-6);
+        }
+}
+
 TEST(softplus_is_its_formula) {
     for (const Engine* e : all_engines()) {
         check::about() = e->name;

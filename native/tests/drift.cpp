@@ -158,7 +158,10 @@ TEST(states_of_composed_cells_do_not_drift) {
     }
     constexpr const char* names[] = {"layer_norm_rnn", "layer_norm_lstm", "layer_norm_gru"};
     for (int formula = layer_norm_rnn_formula; formula < n_formulas; ++formula) {
-        const Composition k(formula, 1, H);
+        Composition k(formula, 1, H);
+        // Normalised sums have no size but their gains: these alone let the states of a cell without gates fade.
+        if (formula == layer_norm_rnn_formula)
+            for (float& gain : k.gain_h) gain /= 2;
         const Composed made = k.made(e);
         Stack stack(e, 1);
         stack.recurrent(made, k.h.data(), k.c.data());
