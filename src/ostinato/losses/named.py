@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.errors import ArgumentError, ShapeError
+from ostinato.errors import ShapeError
 from ostinato.losses import labels, points
+from ostinato.maps._check import check_flag, check_positive, check_rate
 
 Function = Callable[[Tensor, Tensor], Tensor]
 
@@ -78,8 +79,7 @@ def MeanSquaredLogarithmicError() -> Loss:  # noqa: N802
 
 def Huber(delta: float = 1.0) -> Loss:  # noqa: N802
     """d²/2 for |d| <= delta, else delta (|d| - delta/2)."""
-    if not delta > 0.0:
-        raise ArgumentError("delta must be positive", got=repr(delta), fix="Pass, say, 1.0.")
+    check_positive("delta", delta)
 
     def huber(y: Tensor, target: Tensor) -> Tensor:
         return torch.nn.functional.huber_loss(y, target, reduction="none", delta=delta).mean(-1)
@@ -114,7 +114,9 @@ def BinaryCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.
         from_logits: The output is a logit; no sigmoid in the last layer. The safest way.
         label_smoothing: Targets move by this share towards 1/2.
     """
-    s = _check_smoothing(label_smoothing)
+    check_rate("label_smoothing", label_smoothing)
+    check_flag("from_logits", from_logits)
+    s = label_smoothing
 
     def binary_crossentropy(y: Tensor, target: Tensor) -> Tensor:
         t = target * (1.0 - s) + 0.5 * s
@@ -128,7 +130,9 @@ def BinaryCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.
 
 def CategoricalCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.0) -> Loss:  # noqa: N802
     """Cross-entropy of one-hot classes; arguments as for `BinaryCrossentropy`."""
-    s = _check_smoothing(label_smoothing)
+    check_rate("label_smoothing", label_smoothing)
+    check_flag("from_logits", from_logits)
+    s = label_smoothing
 
     def categorical_crossentropy(y: Tensor, target: Tensor) -> Tensor:
         t = target * (1.0 - s) + s / y.shape[-1]
@@ -144,6 +148,7 @@ def SparseCategoricalCrossentropy(*, from_logits: bool = False) -> Loss:  # noqa
     Args:
         from_logits: The outputs are logits; no softmax in the last layer.
     """
+    check_flag("from_logits", from_logits)
 
     def sparse_categorical_crossentropy(y: Tensor, target: Tensor) -> Tensor:
         if from_logits:
@@ -153,12 +158,6 @@ def SparseCategoricalCrossentropy(*, from_logits: bool = False) -> Loss:  # noqa
     expected = None if from_logits else labels.categorical_crossentropy
     name = "sparse_categorical_crossentropy"
     return Loss(name, sparse_categorical_crossentropy, "classes", not from_logits, expected)
-
-
-def _check_smoothing(share: float) -> float:
-    if not 0.0 <= share < 1.0:
-        raise ArgumentError("label_smoothing must be at least 0 and below 1", got=repr(share), fix="Pass, say, 0.1.")
-    return share
 
 
 _TARGETS = {

@@ -25,6 +25,10 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", *, append: bool = False) -> None:
         super().__init__()
+        if not isinstance(filename, (str, os.PathLike)):
+            raise ArgumentError("filename must be a path", got=repr(filename), fix="Pass, say, 'log.csv'.")
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ArgumentError("separator must be one character", got=repr(separator), fix="Pass, say, ','.")
         self.path = Path(filename)
         self.separator, self.append = separator, append
         self._names: list[str] = []

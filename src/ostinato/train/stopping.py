@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ostinato.errors import ArgumentError
+from ostinato.maps._check import check_choice, check_count, check_number
 from ostinato.train.callbacks import Callback, Logs, say
 
 
@@ -36,6 +37,11 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__()
+        check_number("min_delta", min_delta)
+        check_count("patience", patience, least=0)
+        check_count("start_from_epoch", start_from_epoch, least=0)
+        if baseline is not None:
+            check_number("baseline", baseline)
         self.monitor = monitor
         self.min_delta = abs(min_delta)
         self.patience, self.verbose = patience, verbose
@@ -88,8 +94,9 @@ class EarlyStopping(Callback):
 
 def direction(mode: str, monitor: str) -> float:
     """1.0 if smaller is better, else -1.0."""
-    if mode not in ("auto", "min", "max"):
-        raise ArgumentError("mode must be 'auto', 'min' or 'max'", got=repr(mode), fix="Choose one of them.")
+    check_choice("mode", mode, ("auto", "min", "max"))
+    if not isinstance(monitor, str):
+        raise ArgumentError("monitor must be the name of a figure", got=repr(monitor), fix="Pass, say, 'val_loss'.")
     larger = any(word in monitor for word in ("acc", "auc", "precision", "recall", "f1", "r2"))
     return -1.0 if mode == "max" or (mode == "auto" and larger) else 1.0
 
