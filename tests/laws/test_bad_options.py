@@ -41,6 +41,11 @@ NEEDED = {
 }  # fmt: skip
 """Arguments without a default for which 2 does not do."""
 
+SPECIAL = {
+    layers.Input: {"shape": (3,)}, layers.InputLayer: {"input_shape": (3,)},
+    layers.TimeDistributed: {"layer": layers.Dense(3)},
+}  # fmt: skip
+
 
 def _makers() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
@@ -60,7 +65,7 @@ def _arguments(make: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _needed(make: Callable[..., Any]) -> dict[str, Any] | None:
     """Arguments with which it can be made, None if these do not do."""
-    given = {p.name: NEEDED.get(p.name, 2) for p in _arguments(make) if p.default is p.empty}
+    given = SPECIAL.get(make) or {p.name: NEEDED.get(p.name, 2) for p in _arguments(make) if p.default is p.empty}
     try:
         make(**given)
     except Exception:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.errors import ShapeError
+from ostinato.errors import DataError, ShapeError
 from ostinato.losses import labels, points
 from ostinato.maps._check import check_flag, check_positive, check_rate
 
@@ -38,12 +38,17 @@ class Loss:
     expected: Function | None = None
 
     def __call__(self, y_true: Any, y_pred: Any) -> Tensor:
-        """One value per sample and step; target first, as Keras users call a loss. Nothing is broadcast."""
+        """One value per sample and step; target first, as Keras users call a loss. Nothing is broadcast.
+
+        Raises:
+            ShapeError: The target does not fit the output.
+            DataError: It must hold classes, and holds other numbers.
+        """
         target, y = (v if isinstance(v, Tensor) else torch.as_tensor(np.asarray(v)) for v in (y_true, y_pred))
         if not y.is_floating_point():
             y = y.to(torch.get_default_dtype())
         if self.target == "classes":
-            target = target[..., 0] if target.ndim == y.ndim else target
+            target = target[..., 0] if target.ndim == y.ndim and target.shape[-1] == 1 else target
         else:
             target = target.to(y.dtype)
         expected = y.shape[:-1] if self.target == "classes" else y.shape
@@ -54,7 +59,20 @@ class Loss:
                 fix="Reshape it; nothing is broadcast.",
                 where=self.name,
             )
+        if self.target == "classes":
+            _check_classes(target, y.shape[-1])
         return self.function(y, target)
+
+
+def _check_classes(target: Tensor, count: int) -> None:
+    wrong = target[(target != target.long()) | (target < 0) | (target >= count)]
+    if wrong.numel():
+        raise DataError(
+            f"classes must be whole numbers from 0 to {count - 1}",
+            got=f"{wrong.numel()} others, first {wrong.flatten()[0].item()}",
+            fix="Number the classes from 0, and give the last layer a unit for each.",
+            code="classes",
+        )
 
 
 def MeanSquaredError() -> Loss:  # noqa: N802
