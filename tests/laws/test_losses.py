@@ -89,7 +89,9 @@ def test_options():
     want = -(smooth * np.log(p) + (1 - smooth) * np.log(1 - p)).mean(-1)
     np.testing.assert_allclose(named.BinaryCrossentropy(label_smoothing=0.2)(t, p), want, rtol=1e-6)
     logits = np.log(p / (1 - p))
-    np.testing.assert_allclose(named.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)(t, logits), want, rtol=1e-6)
+    np.testing.assert_allclose(
+        named.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)(t, logits), want, rtol=1e-6
+    )
     p, t = ONE_HOT
     smooth = 0.7 * t + 0.1
     want = -(smooth * np.log(p)).sum(-1)
@@ -104,7 +106,9 @@ def test_options():
 def test_sure_probabilities_have_finite_losses_and_slopes(name):
     for wide in (torch.float32, torch.float64):
         y = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=wide, requires_grad=True)
-        target = torch.tensor([1, 2]) if "sparse" in name else torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=wide)
+        target = (
+            torch.tensor([1, 2]) if "sparse" in name else torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=wide)
+        )
         loss = LOSSES[name](y, target)
         loss.sum().backward()
         assert loss.isfinite().all()
