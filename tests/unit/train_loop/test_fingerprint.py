@@ -40,10 +40,11 @@ def test_equal_values_have_one_digest_and_others_another():
     loop.append(loop)
     table = np.arange(6.0).reshape(2, 3)
     values = [
-        None, 0, False, 0.0, "", b"", "0", (), [0], {}, {"a": 1}, {"a": 2}, {1, 2}, {1, 3}, loop, table, table.T, table[:1],
-        table.astype(np.float32), table.astype(int), torch.zeros(2), torch.ones(2, dtype=torch.bfloat16),
+        None, 0, False, 0.0, "", b"", "0", (), [0], {}, {"a": 1}, {"a": 2}, {1, 2}, {1, 3}, loop, table, table.T,
+        table[:1], table.astype(np.float32), table.astype(int), torch.zeros(2), torch.ones(2, dtype=torch.bfloat16),
         torch.zeros(2, dtype=torch.int32), np.array(["a", None], object), np.array(["a", 1], object), Options(),
-        Options(units=4), Plain(a=1), Plain(a=2), Slotted(), Options, len, fingerprint, np.float32(0), range(3), 1j, "\ud800",
+        Options(units=4), Plain(a=1), Plain(a=2), Slotted(), Options, len, fingerprint, np.float32(0), range(3), 1j,
+        "\ud800",
     ]  # fmt: skip
     found = [fingerprint(value) for value in values]
     twice = [
