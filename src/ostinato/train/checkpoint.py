@@ -60,10 +60,10 @@ class ModelCheckpoint(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:
-            value = self.sign * monitored(logs, self.monitor)
-            if not value < self.best:
+            figure = monitored(self, self.monitor, epoch, logs)
+            if figure is None or not self.sign * figure < self.best:
                 return
-            self.best = value
+            self.best = self.sign * figure
         if not writes():
             return
         try:

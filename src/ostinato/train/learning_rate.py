@@ -98,7 +98,10 @@ class ReduceLROnPlateau(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = self.model.optimizer.learning_rate
-        value = self.sign * monitored(logs, self.monitor)
+        figure = monitored(self, self.monitor, epoch, logs)
+        if figure is None:
+            return
+        value = self.sign * figure
         if self._pause > 0:
             self._pause -= 1
             self._wait = 0

@@ -73,9 +73,10 @@ class EarlyStopping(Callback):
         self._wait, self.best_epoch, self.stopped_epoch, self._weights = 0, 0, 0, None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        value = self.sign * monitored(logs, self.monitor)
-        if epoch < self.start_from_epoch:
+        figure = monitored(self, self.monitor, epoch, logs)
+        if figure is None or epoch < self.start_from_epoch:
             return
+        value = self.sign * figure
         if value < self.best - self.min_delta:
             self.best, self.best_epoch, self._wait = value, epoch, 0
             if self.restore_best_weights:
@@ -101,13 +102,16 @@ def direction(mode: str, monitor: str) -> float:
     return -1.0 if mode == "max" or (mode == "auto" and larger) else 1.0
 
 
-def monitored(logs: Logs | None, name: str) -> float:
-    """The figure `name` of an epoch.
+def monitored(callback: Callback, name: str, epoch: int, logs: Logs | None) -> float | None:
+    """The figure `name` of an epoch; None if it is one of validation data and these are not measured after this epoch.
 
     Raises:
         ArgumentError: There is no such figure.
     """
     if not logs or name not in logs:
+        every = callback.params.get("valid_every", 0)
+        if name.startswith("val_") and every and (epoch + 1) % every:
+            return None
         raise ArgumentError(
             f"monitor must be one of the figures of an epoch: {', '.join(logs or {})}",
             got=repr(name),
