@@ -22,7 +22,8 @@ CLANGED = $(BIN)/cmake -S native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/
 OSTINATO_FUZZ ?= 200000
 FILES = OSTINATO_ATTACKS=$(abspath build/files/attacks) OSTINATO_SEEDS=$(abspath build/files/seeds)
 
-.PHONY: demo test test-all test-plain test-runtime test-notebook free-threaded sanitize other-compilers memory files fuzz coverage drift example lint bench clean
+.PHONY: demo test test-all test-plain test-runtime test-notebook free-threaded sanitize other-compilers memory files fuzz \
+  coverage coverage-python drift example lint bench clean
 
 demo: $(VENV)/.train
 	@mkdir -p demo
@@ -127,6 +128,19 @@ coverage: files
 	llvm-profdata$(LLVM) merge -o build/coverage/profile build/coverage/profiles/*.profraw
 	llvm-cov$(LLVM) report build/coverage/tests/native_tests -instr-profile=build/coverage/profile \
 	  -ignore-filename-regex=native/tests/ -show-branch-summary
+
+# Which lines and branches of the Python package `make test` reaches, processes that tests start included: at least so many of a
+# hundred branches. Takes twice the time of `make test`.
+BRANCHES := 90
+coverage-python: $(VENV)/.dev
+	rm -rf build/coverage-python
+	mkdir -p build/coverage-python
+	$(TEST) -m "not slow" --cov --cov-report=
+	$(BIN)/coverage report
+	$(BIN)/coverage json --quiet -o build/coverage-python/found.json
+	$(BIN)/python -c 'import json, sys; t = json.load(open("build/coverage-python/found.json"))["totals"]; \
+	  print("%(percent_statements_covered).1f %% of %(num_statements)d lines, %(percent_branches_covered).1f %% of %(num_branches)d branches" % t); \
+	  sys.exit(t["percent_branches_covered"] < $(BRANCHES) and "fewer than $(BRANCHES) % of the branches")'
 
 # A hundred million steps of each cell beside the same in double precision (minutes).
 drift: $(VENV)/.dev

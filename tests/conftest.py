@@ -1,5 +1,9 @@
-"""Small networks gain nothing from threads, and two test processes share two cores."""
+"""Small networks gain nothing from threads, and two test processes share two cores. No test looks at the clock."""
 
 import os
 
+from hypothesis import settings
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")

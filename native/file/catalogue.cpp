@@ -25,7 +25,7 @@ const std::vector<Kind> maps = {
     {"flatten", {}},
     {"global_average_pooling1d", {}},
     {"global_max_pooling1d", {}},
-    {"layer_norm", {{"epsilon", number}}},
+    {"layer_norm", {{"epsilon", positive}}},
     {"masking", {{"mask_value", number}}},
     {"max_pooling1d", {{"pool_size", count}}},
     {"repeat_vector", {{"n", count}}},

@@ -227,6 +227,8 @@ TEST(maps) {
     CHECK(map_of("dropout", "\"rate\":0.5,\"over_time\":true").empty() && map_of("dropout", "\"rate\":1,\"over_time\":true") == "options");
     CHECK(map_of("dropout", "\"rate\":-1,\"over_time\":true") == "options" && map_of("dropout", "\"rate\":\"\",\"over_time\":true") == "options");
     CHECK(map_of("activity_penalty", "\"alpha\":0,\"beta\":2").empty() && map_of("activity_penalty", "\"alpha\":-1,\"beta\":2") == "options");
+    CHECK(map_of("layer_norm", "\"epsilon\":1e-5") == "tensors" && map_of("layer_norm", "\"epsilon\":0") == "options");
+    CHECK(map_of("layer_norm", "\"epsilon\":-1") == "options" && map_of("layer_norm", "\"epsilon\":true") == "options");
     CHECK(map_of("masking", "\"mask_value\":-1.5").empty() && map_of("masking", "\"mask_value\":null") == "options");
     CHECK(map_of("embedding", "\"input_dim\":0,\"output_dim\":1,\"mask_zero\":true", "[null]") == "options");
     CHECK(map_of("embedding", "\"input_dim\":1,\"output_dim\":1,\"mask_zero\":1", "[null]") == "options");

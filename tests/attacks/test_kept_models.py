@@ -97,7 +97,7 @@ def test_loading_only_reads_the_files() -> None:
 
 
 @each
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_loaded_is_saved_as_the_same_bytes(path: Path, seed: int, tmp_path: Path) -> None:
     made = bundle.load(path)

@@ -140,7 +140,7 @@ def test_measuring_in_windows_is_measuring_at_once(cell, lengths):
         assert one == pytest.approx(found[0], rel=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 12), min_size=1, max_size=9),
     st.integers(1, 4),

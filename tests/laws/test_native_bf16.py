@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.laws.problems import problem
 from tests.laws.tolerance import different, exact, largest, tiny
+from tests.unit.runtime.bundle_samples import bundle
 
 from ostinato.cells import CELLS, Cell
 from ostinato.cells.lstm import LSTM
 from ostinato.cells.simple_rnn import SimpleRNN
 from ostinato.errors import KernelError
-from ostinato.runtime import native
+from ostinato.maps.activation import FUNCTIONS
+from ostinato.maps.dense import Dense
+from ostinato.runtime import bundle as files
+from ostinato.runtime import load, native, precision_cost
 from ostinato.runtime.arrays import NUMPY
+from ostinato.runtime.machine import Machine
+from ostinato.scans.bidirectional import Bidirectional
 from ostinato.scans.loop import loop
+from ostinato.scans.recurrent import Recurrent
 
 pytestmark = pytest.mark.skipif(native.without_bf16() is not None, reason=str(native.without_bf16()))
 
@@ -219,3 +227,40 @@ def test_it_is_never_chosen_by_itself(monkeypatch):
     monkeypatch.setenv("OSTINATO_ISA", native.module().bf16_engine())
     with pytest.raises(KernelError, match="must be there"):
         native.engine()
+
+
+def with_functions(name: str) -> list[Cell]:
+    """The cell by itself, and with each function in each place that has one."""
+    cell = CELLS[name](6)
+    places = [f.name for f in fields(cell) if f.name in ("activation", "recurrent_activation")]
+    return [cell, *(replace(cell, **{place: function}) for place in places for function in FUNCTIONS)]
+
+
+@pytest.mark.parametrize("cell", [pytest.param(c, id=repr(c)) for name in CELLS for c in with_functions(name)])
+@pytest.mark.parametrize("zoneout", [0.0, 0.4, 1.0 - 1e-9])
+def test_a_model_is_computed_in_bf16_or_refused_and_never_in_float32(cell, zoneout, tmp_path):
+    made = bundle([Recurrent(cell, return_sequences=True, zoneout=zoneout), Dense(2)], (None, 3))
+    x = np.random.default_rng(2).normal(size=(3, 5, 3)).astype(np.float32)
+    number, path = native.key(cell), tmp_path / "m.safetensors"
+    files.save(path, made)
+    model = load(path)
+    plain = model.predict(x)
+    if isinstance(number, int) and zoneout < 0.5:
+        rough = load(path, precision="bf16")
+        y = rough.predict(x)
+        assert np.isfinite(y).all()
+        assert not np.array_equal(y, plain)
+        stream = rough.stream()
+        exact(np.stack([stream.step(step) for step in x[0]]), y[0], what="a stream in bf16")
+        return
+    reason = number if isinstance(number, str) else "zoneout that is 1"
+    for ask in (
+        lambda: load(path, precision="bf16"),
+        lambda: model.at("bf16"),
+        lambda: precision_cost(model, x),
+        lambda: Machine((Bidirectional(made.parts[0]),), [{}], precision="bf16"),
+    ):
+        with pytest.raises(KernelError, match="must have native code to compute in bf16") as caught:
+            ask()
+        assert reason in caught.value.got
+        assert "float32" in caught.value.fix

@@ -82,7 +82,7 @@ class Streams(RuleBasedStateMachine):
         return moved, at + steps
 
 
-Streams.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Streams.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestStreams = Streams.TestCase
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.cells._normalise import check_epsilon, normalised
+from ostinato.cells._normalise import normalised
 from ostinato.cells.base import Cell
+from ostinato.maps._check import check_positive
 from ostinato.maps.base import Array, State, Weight
 
 
@@ -28,7 +29,7 @@ class LayerNormGRU(Cell):
     gates = ("r", "z", "n")
 
     def check(self) -> None:
-        check_epsilon(self.epsilon)
+        check_positive("epsilon", self.epsilon)
 
     def extra(self) -> dict[str, Weight]:
         width = (3 * self.units,)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.cells._normalise import check_epsilon, normalised
+from ostinato.cells._normalise import normalised
 from ostinato.cells.base import Cell
+from ostinato.maps._check import check_flag, check_positive
 from ostinato.maps.base import Array, State, Weight
 
 
@@ -32,7 +33,8 @@ class LayerNormLSTM(Cell):
     states = ("h", "c")
 
     def check(self) -> None:
-        check_epsilon(self.epsilon)
+        check_positive("epsilon", self.epsilon)
+        check_flag("unit_forget_bias", self.unit_forget_bias)
 
     def extra(self) -> dict[str, Weight]:
         n = self.units

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.cells._normalise import check_epsilon, normalised
+from ostinato.cells._normalise import normalised
 from ostinato.cells.base import Cell
+from ostinato.maps._check import check_positive
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, State, Weight
 
@@ -31,7 +32,7 @@ class LayerNormSimpleRNN(Cell):
 
     def check(self) -> None:
         check_activation(self.activation)
-        check_epsilon(self.epsilon)
+        check_positive("epsilon", self.epsilon)
 
     def extra(self) -> dict[str, Weight]:
         return {"b": Weight((self.units,), "zeros"), "gain": Weight((self.units,), "ones")}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ostinato.cells.base import Cell
+from ostinato.maps._check import check_flag
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, State, Weight
 
@@ -31,6 +32,7 @@ class LSTM(Cell):
     def check(self) -> None:
         check_activation(self.activation)
         check_activation(self.recurrent_activation, argument="recurrent_activation")
+        check_flag("unit_forget_bias", self.unit_forget_bias)
 
     def weights(self, features: int) -> dict[str, Weight]:
         w = super().weights(features)

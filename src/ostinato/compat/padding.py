@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import ArgumentError, DataError, ShapeError
+from ostinato.models.inputs import check_whole
 
 
 def pad_sequences(
@@ -34,6 +35,8 @@ def pad_sequences(
     for name, choice in (("padding", padding), ("truncating", truncating)):
         if choice not in ("pre", "post"):
             raise ArgumentError(f"{name} must be 'pre' or 'post'", got=repr(choice), fix="Choose one of them.")
+    if maxlen is not None:
+        maxlen = check_whole("maxlen", maxlen, least=0)
     if isinstance(sequences, (str, bytes)):
         raise DataError("sequences must be a list of sequences", got="text", fix="Pass lists of numbers.")
     rows = [np.asarray(s) for s in sequences]

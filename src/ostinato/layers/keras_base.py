@@ -383,3 +383,8 @@ def _list(states: Any) -> Sequence[Any]:
 def whole(value: Any) -> Any:
     """NumPy's whole numbers as Python's; everything else as it is, for the part to judge."""
     return int(value) if isinstance(value, np.integer) else value
+
+
+def real(value: Any) -> Any:
+    """NumPy's numbers as Python's; everything else as it is, for the part to judge."""
+    return float(value) if isinstance(value, np.floating) else value

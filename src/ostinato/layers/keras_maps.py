@@ -14,6 +14,7 @@ from ostinato.layers.keras_base import (
     activation_name,
     check_bool,
     check_options,
+    real,
     split,
     weighing,
     whole,
@@ -85,7 +86,7 @@ class Dropout(KerasLayer):
     """
 
     def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, **common: Unpack[Common]) -> None:
-        if noise_shape is not None and tuple(noise_shape) != (None, 1, None):
+        if noise_shape is not None and (not isinstance(noise_shape, Sequence) or tuple(noise_shape) != (None, 1, None)):
             raise ArgumentError(
                 "noise_shape must be None or (None, 1, None)", got=repr(noise_shape), fix="Use SpatialDropout1D."
             )
@@ -219,6 +220,10 @@ class Reshape(KerasLayer):
 
     def __init__(self, target_shape: Sequence[int], **common: Unpack[Common]) -> None:
         check_options(type(self), common, Common)
+        if not isinstance(target_shape, Sequence):
+            raise ArgumentError(
+                "target_shape must be a list of sizes", got=repr(target_shape), fix="Pass, say, (4, 2)."
+            )
         target = tuple(whole(n) for n in target_shape)
         if target.count(-1) > 1:
             raise ArgumentError("target_shape must have at most one -1", got=repr(target), fix="Set the other sizes.")
@@ -256,5 +261,5 @@ class LayerNormalization(KerasLayer):
         if axis != -1:
             raise ArgumentError("axis must be -1", got=repr(axis), fix="Reshape: the last axis is normalised.")
         super().__init__(
-            LayerNorm(float(epsilon)), weighing=weighing(own, {"gamma": ["gamma"], "beta": ["beta"]}), common=common
+            LayerNorm(real(epsilon)), weighing=weighing(own, {"gamma": ["gamma"], "beta": ["beta"]}), common=common
         )

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.errors import ArgumentError, ShapeError
+from ostinato.errors import DataError, ShapeError
 from ostinato.losses import labels, points
+from ostinato.maps._check import check_flag, check_positive, check_rate
 
 Function = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,12 +38,17 @@ class Loss:
     expected: Function | None = None
 
     def __call__(self, y_true: Any, y_pred: Any) -> Tensor:
-        """One value per sample and step; target first, as Keras users call a loss. Nothing is broadcast."""
+        """One value per sample and step; target first, as Keras users call a loss. Nothing is broadcast.
+
+        Raises:
+            ShapeError: The target does not fit the output.
+            DataError: It must hold classes, and holds other numbers.
+        """
         target, y = (v if isinstance(v, Tensor) else torch.as_tensor(np.asarray(v)) for v in (y_true, y_pred))
         if not y.is_floating_point():
             y = y.to(torch.get_default_dtype())
         if self.target == "classes":
-            target = target[..., 0] if target.ndim == y.ndim else target
+            target = target[..., 0] if target.ndim == y.ndim and target.shape[-1] == 1 else target
         else:
             target = target.to(y.dtype)
         expected = y.shape[:-1] if self.target == "classes" else y.shape
@@ -53,7 +59,20 @@ class Loss:
                 fix="Reshape it; nothing is broadcast.",
                 where=self.name,
             )
+        if self.target == "classes":
+            _check_classes(target, y.shape[-1])
         return self.function(y, target)
+
+
+def _check_classes(target: Tensor, count: int) -> None:
+    wrong = target[(target != target.long()) | (target < 0) | (target >= count)]
+    if wrong.numel():
+        raise DataError(
+            f"classes must be whole numbers from 0 to {count - 1}",
+            got=f"{wrong.numel()} others, first {wrong.flatten()[0].item()}",
+            fix="Number the classes from 0, and give the last layer a unit for each.",
+            code="classes",
+        )
 
 
 def MeanSquaredError() -> Loss:  # noqa: N802
@@ -78,8 +97,7 @@ def MeanSquaredLogarithmicError() -> Loss:  # noqa: N802
 
 def Huber(delta: float = 1.0) -> Loss:  # noqa: N802
     """d²/2 for |d| <= delta, else delta (|d| - delta/2)."""
-    if not delta > 0.0:
-        raise ArgumentError("delta must be positive", got=repr(delta), fix="Pass, say, 1.0.")
+    check_positive("delta", delta)
 
     def huber(y: Tensor, target: Tensor) -> Tensor:
         return torch.nn.functional.huber_loss(y, target, reduction="none", delta=delta).mean(-1)
@@ -114,7 +132,9 @@ def BinaryCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.
         from_logits: The output is a logit; no sigmoid in the last layer. The safest way.
         label_smoothing: Targets move by this share towards 1/2.
     """
-    s = _check_smoothing(label_smoothing)
+    check_rate("label_smoothing", label_smoothing)
+    check_flag("from_logits", from_logits)
+    s = label_smoothing
 
     def binary_crossentropy(y: Tensor, target: Tensor) -> Tensor:
         t = target * (1.0 - s) + 0.5 * s
@@ -128,7 +148,9 @@ def BinaryCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.
 
 def CategoricalCrossentropy(*, from_logits: bool = False, label_smoothing: float = 0.0) -> Loss:  # noqa: N802
     """Cross-entropy of one-hot classes; arguments as for `BinaryCrossentropy`."""
-    s = _check_smoothing(label_smoothing)
+    check_rate("label_smoothing", label_smoothing)
+    check_flag("from_logits", from_logits)
+    s = label_smoothing
 
     def categorical_crossentropy(y: Tensor, target: Tensor) -> Tensor:
         t = target * (1.0 - s) + s / y.shape[-1]
@@ -144,6 +166,7 @@ def SparseCategoricalCrossentropy(*, from_logits: bool = False) -> Loss:  # noqa
     Args:
         from_logits: The outputs are logits; no softmax in the last layer.
     """
+    check_flag("from_logits", from_logits)
 
     def sparse_categorical_crossentropy(y: Tensor, target: Tensor) -> Tensor:
         if from_logits:
@@ -153,12 +176,6 @@ def SparseCategoricalCrossentropy(*, from_logits: bool = False) -> Loss:  # noqa
     expected = None if from_logits else labels.categorical_crossentropy
     name = "sparse_categorical_crossentropy"
     return Loss(name, sparse_categorical_crossentropy, "classes", not from_logits, expected)
-
-
-def _check_smoothing(share: float) -> float:
-    if not 0.0 <= share < 1.0:
-        raise ArgumentError("label_smoothing must be at least 0 and below 1", got=repr(share), fix="Pass, say, 0.1.")
-    return share
 
 
 _TARGETS = {

@@ -18,9 +18,9 @@ class Quantile:
     """
 
     def __init__(self, quantiles: Sequence[float]) -> None:
-        if not quantiles or any(not 0.0 < q < 1.0 for q in quantiles):
+        if not isinstance(quantiles, Sequence) or not quantiles or not all(map(_fits, quantiles)):
             raise ArgumentError(
-                "quantiles must be numbers between 0 and 1", got=repr(list(quantiles)), fix="Pass [0.1, 0.5, 0.9]."
+                "quantiles must be numbers between 0 and 1", got=repr(quantiles), fix="Pass [0.1, 0.5, 0.9]."
             )
         self.quantiles = torch.tensor(list(quantiles))
 
@@ -44,3 +44,7 @@ class Quantile:
         if observed is None:
             return loss.mean(-1)
         return (loss * observed).sum(-1) / observed.sum(-1).clamp(min=1.0)
+
+
+def _fits(share: object) -> bool:
+    return isinstance(share, (int, float)) and 0.0 < share < 1.0

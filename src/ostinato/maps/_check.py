@@ -32,6 +32,24 @@ def check_size(name: str, value: object) -> None:
         )
 
 
+def check_number(name: str, value: object) -> None:
+    """Raise `ArgumentError` unless `value` is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -math.inf < value < math.inf:
+        raise ArgumentError(f"{name} must be a finite number", got=repr(value), fix=f"Pass such a number as {name}.")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise `ArgumentError` unless `value` is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value < math.inf:
+        raise ArgumentError(f"{name} must be a positive number", got=repr(value), fix="Pass, say, 1e-5.")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise `ArgumentError` unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name} must be True or False", got=repr(value), fix="Pass a bool.")
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise `ArgumentError` unless `value` is one of `choices`."""
     if value not in choices:

@@ -95,9 +95,9 @@ FUNCTIONS: MappingProxyType[str, Function] = MappingProxyType(
 )  # fmt: skip
 
 
-def check_activation(name: str, *, argument: str = "activation") -> None:
+def check_activation(name: object, *, argument: str = "activation") -> None:
     """Raise `ArgumentError` unless `name` is a known nonlinearity."""
-    if name not in FUNCTIONS:
+    if not isinstance(name, str) or name not in FUNCTIONS:
         raise ArgumentError(
             f"{argument} must be one of {', '.join(FUNCTIONS)}", got=repr(name), fix="Choose a name from the list."
         )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.errors import ArgumentError
-from ostinato.maps._check import check_choice, sequence
+from ostinato.maps._check import check_choice, check_flag, sequence
 from ostinato.maps.activation import softmax
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
@@ -44,8 +43,7 @@ class Attention(Map):
 
     def __post_init__(self) -> None:
         check_choice("query", self.query, ("self", "learned"))
-        if not isinstance(self.use_scale, bool):
-            raise ArgumentError("use_scale must be True or False", got=repr(self.use_scale), fix="Pass a bool.")
+        check_flag("use_scale", self.use_scale)
 
     def weights(self, shape: Shape) -> dict[str, Weight]:
         _, n = sequence("attention", shape)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ostinato.errors import ArgumentError, ShapeError
-from ostinato.maps._check import check_choice, check_count, sequence, show
+from ostinato.maps._check import check_choice, check_count, check_flag, sequence, show
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
@@ -41,6 +41,7 @@ class Conv1D(Map):
             check_count(name, getattr(self, name))
         check_choice("padding", self.padding, ("valid", "same", "causal"))
         check_activation(self.activation)
+        check_flag("use_bias", self.use_bias)
         if self.strides > 1 and self.dilation_rate > 1:
             raise ArgumentError(
                 "strides and dilation_rate must not both be above 1",

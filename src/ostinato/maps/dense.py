@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.maps._check import check_count, features
+from ostinato.maps._check import check_count, check_flag, features
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
@@ -27,6 +27,7 @@ class Dense(Map):
     def __post_init__(self) -> None:
         check_count("units", self.units)
         check_activation(self.activation)
+        check_flag("use_bias", self.use_bias)
 
     def stepwise(self) -> bool:
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.maps._check import check_rate
+from ostinato.maps._check import check_flag, check_rate
 from ostinato.maps.base import Array, Context, Map, Out, State, Weights
 
 
@@ -23,6 +23,7 @@ class Dropout(Map):
 
     def __post_init__(self) -> None:
         check_rate("rate", self.rate)
+        check_flag("over_time", self.over_time)
 
     def stepwise(self) -> bool:
         return True

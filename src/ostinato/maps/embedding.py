@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.maps._check import check_count
+from ostinato.maps._check import check_count, check_flag
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
 
@@ -26,6 +26,7 @@ class Embedding(Map):
     def __post_init__(self) -> None:
         check_count("input_dim", self.input_dim)
         check_count("output_dim", self.output_dim)
+        check_flag("mask_zero", self.mask_zero)
 
     def stepwise(self) -> bool:
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.maps._check import features
+from ostinato.maps._check import check_positive, features
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
 
@@ -18,6 +18,9 @@ class LayerNorm(Map):
     """
 
     epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_positive("epsilon", self.epsilon)
 
     def stepwise(self) -> bool:
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.maps._check import sequence
+from ostinato.maps._check import check_number, sequence
 from ostinato.maps.base import Array, Map, Shape, Weights
 
 
@@ -18,6 +18,9 @@ class Masking(Map):
     """
 
     mask_value: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("mask_value", self.mask_value)
 
     def stepwise(self) -> bool:
         return True

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.errors import ShapeError
+from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps._check import check_count, show
 from ostinato.maps.base import Array, Map, Shape, Weights
 
@@ -22,6 +22,8 @@ class Reshape(Map):
     target_shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.target_shape, tuple):
+            raise ArgumentError("target_shape must be a tuple", got=repr(self.target_shape), fix="Pass, say, (4, 2).")
         for n in self.target_shape:
             check_count("target_shape", n)
 

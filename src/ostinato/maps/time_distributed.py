@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.errors import ShapeError
+from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps._check import show
 from ostinato.maps.base import Array, Context, Map, Out, Shape, State, Weight, Weights, silence
 
@@ -19,6 +19,12 @@ class TimeDistributed(Map):
     """
 
     inner: Map
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inner, Map):
+            raise ArgumentError(
+                "time_distributed must hold a layer without state", got=repr(self.inner), fix="Pass, say, Dense(3)."
+            )
 
     def stepwise(self) -> bool:
         return True

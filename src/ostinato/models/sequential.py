@@ -159,7 +159,7 @@ class Sequential(Layered):
         self._check_training(samples, valid, size, shuffle)
         together = joined(stateful=self._stateful, windows=check_whole("bptt", bptt, least=0) > 0)
         self.claim()
-        asked = [callbacks] if isinstance(callbacks, train.Callback) else list(callbacks or ())
+        asked = list(callbacks or ()) if callbacks is None or isinstance(callbacks, Iterable) else [callbacks]
         watching = [Progress(shown)] if (shown := verbosity(verbose)) and writes() else []
         if first == 0:
             self._runs += 1

@@ -133,9 +133,10 @@ def check_precision(parts: Iterable[Part], precision: str) -> None:
     """
     native.check_precision(precision)
     if precision != "float32":
-        for cell in _cells(parts):
-            number = native.key(cell)
+        for layer in _recurrent(parts):
+            number = native.key(layer.cell)
             _raise_without(number if isinstance(number, str) else None)
+            _raise_without(stepped.NO_ZONE if np.float32(layer.zoneout) >= 1.0 else None)
 
 
 def _raise_without(reason: str | None) -> None:
@@ -145,11 +146,12 @@ def _raise_without(reason: str | None) -> None:
         )
 
 
-def _cells(parts: Iterable[Part]) -> Iterator[Cell]:
+def _recurrent(parts: Iterable[Part]) -> Iterator[Recurrent]:
     for part in parts:
+        if isinstance(part, Recurrent):
+            yield part
         inner = [getattr(part, f.name) for f in fields(part)]  # type: ignore[arg-type]
-        yield from (value for value in inner if isinstance(value, Cell))
-        yield from _cells(value for value in inner if isinstance(value, Part))
+        yield from _recurrent(value for value in inner if isinstance(value, Part))
 
 
 def _fixed(value: Array) -> Array:

@@ -32,10 +32,10 @@ def why_not(cell: Cell, x: Array, *, noise: Array | None = None, zone: Any = Non
     return None if isinstance(native.key(cell), int) else composed.why_not(cell)
 
 
-def step_of(cell: Cell, w: Weights, precision: str = "float32") -> Any:
+def step_of(cell: Cell, w: Weights) -> Any:
     """A cell's weights as `Stack.recurrent` takes them: the compiled loops' own if they have it."""
     if isinstance(native.key(cell), int):
-        return native.Prepared(cell, w, precision=precision).packed
+        return native.Prepared(cell, w).packed
     return composed.composed(cell, w)
 
 

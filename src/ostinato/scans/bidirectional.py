@@ -29,6 +29,9 @@ class Bidirectional(Scan):
 
     def __post_init__(self) -> None:
         check_choice("merge_mode", self.merge_mode, ("concat", "sum", "mul", "ave"))
+        for one in (self.layer,) if self.backward is None else (self.layer, self.backward):
+            if not isinstance(one, Recurrent):
+                raise ArgumentError("each direction must be a Recurrent", got=repr(one), fix="Pass Recurrent(cell).")
         if self.layer.reverse or not self._mirror.reverse:
             raise ArgumentError(
                 "a bidirectional layer must have a layer that runs forward and one that runs backward",

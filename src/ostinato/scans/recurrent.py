@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ostinato.cells.base import Cell
-from ostinato.maps._check import check_choice, check_rate, sequence
+from ostinato.errors import ArgumentError
+from ostinato.maps._check import check_choice, check_flag, check_rate, sequence
 from ostinato.maps.base import Array, Context, Out, Shape, State, Weight, Weights
 from ostinato.scans.base import Scan
 
@@ -41,6 +42,10 @@ class Recurrent(Scan):
     zoneout: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.cell, Cell):
+            raise ArgumentError("cell must be a Cell", got=repr(self.cell), fix="Pass, say, LSTM(32).")
+        check_flag("return_sequences", self.return_sequences)
+        check_flag("reverse", self.reverse)
         check_choice("start", self.start, ("zeros", "learned"))
         check_rate("dropout", self.dropout)
         check_rate("recurrent_dropout", self.recurrent_dropout)

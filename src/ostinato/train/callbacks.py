@@ -17,7 +17,8 @@ class Callback:
     """Does something at the points of training that its methods name.
 
     `model` is the model in training; setting `model.stop_training = True` ends it after the current epoch. `params`
-    holds "epochs", "steps" and "verbose".
+    holds "epochs", "steps", "verbose" and "valid_every": after every so many epochs validation data are measured; 0 if
+    there are none.
 
     `lasting` says whether its state belongs to a saved run. A run goes on without a callback that only shows something.
     """
@@ -33,7 +34,7 @@ class Callback:
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Called before training, with "epochs", "steps" and "verbose"."""
+        """Called before training, with "epochs", "steps", "verbose" and "valid_every"."""
         self.params = params
 
     def state(self) -> dict[str, Any]:

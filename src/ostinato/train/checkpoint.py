@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ostinato.errors import ArgumentError
+from ostinato.maps._check import check_number
 from ostinato.train.callbacks import Callback, Logs, say
 from ostinato.train.distributed import writes
 from ostinato.train.stopping import direction, monitored
@@ -41,6 +42,10 @@ class ModelCheckpoint(Callback):
         super().__init__()
         if save_freq != "epoch":
             raise ArgumentError("save_freq must be 'epoch'", got=repr(save_freq), fix="Leave it out.")
+        if not isinstance(filepath, (str, os.PathLike)):
+            raise ArgumentError("filepath must be a path", got=repr(filepath), fix="Pass, say, 'best.safetensors'.")
+        if initial_value_threshold is not None:
+            check_number("initial_value_threshold", initial_value_threshold)
         self.filepath = os.fspath(filepath)
         self.monitor, self.verbose = monitor, verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
@@ -55,10 +60,10 @@ class ModelCheckpoint(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:
-            value = self.sign * monitored(logs, self.monitor)
-            if not value < self.best:
+            figure = monitored(self, self.monitor, epoch, logs)
+            if figure is None or not self.sign * figure < self.best:
                 return
-            self.best = value
+            self.best = self.sign * figure
         if not writes():
             return
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ostinato.errors import ArgumentError
+from ostinato.maps._check import check_count, check_number, check_size
 from ostinato.train.callbacks import Callback, Logs, say
 from ostinato.train.stopping import direction, monitored
 
@@ -22,6 +23,8 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
+        if not callable(schedule):
+            raise ArgumentError("schedule must be a function", got=repr(schedule), fix="Pass schedule(epoch).")
         self.schedule, self.verbose = schedule, verbose
         self._both = len(inspect.signature(schedule).parameters) > 1
 
@@ -72,7 +75,11 @@ class ReduceLROnPlateau(Callback):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0.0 < factor < 1.0:
+        check_count("patience", patience, least=0)
+        check_count("cooldown", cooldown, least=0)
+        check_number("min_delta", min_delta)
+        check_size("min_lr", min_lr)
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0.0 < factor < 1.0:
             raise ArgumentError("factor must be above 0 and below 1", got=repr(factor), fix="Pass, say, 0.5.")
         self.monitor, self.factor, self.patience = monitor, factor, patience
         self.sign, self.verbose = direction(mode, monitor), verbose
@@ -91,7 +98,10 @@ class ReduceLROnPlateau(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = self.model.optimizer.learning_rate
-        value = self.sign * monitored(logs, self.monitor)
+        figure = monitored(self, self.monitor, epoch, logs)
+        if figure is None:
+            return
+        value = self.sign * figure
         if self._pause > 0:
             self._pause -= 1
             self._wait = 0

@@ -123,7 +123,9 @@ def train(
         sweep = team.sweep(sweep, flat)
         team.same(flat.data)
     history = History() if history is None else history
-    params = {"epochs": epochs.stop, "steps": feed.steps(epochs.start), "verbose": 0}
+    params = {"epochs": epochs.stop, "steps": feed.steps(epochs.start), "verbose": 0, "valid_every": 0}
+    if held is not None:
+        params["valid_every"] = valid_every
     hooks = Callbacks(callbacks, stack, params)
     most = feed.most()
     stack.stop_training, stack.optimizer = False, optimizer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ostinato.errors import ArgumentError, NonFiniteLoss
 from ostinato.train.callbacks import Callback, Logs
@@ -25,6 +25,10 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", *, append: bool = False) -> None:
         super().__init__()
+        if not isinstance(filename, (str, os.PathLike)):
+            raise ArgumentError("filename must be a path", got=repr(filename), fix="Pass, say, 'log.csv'.")
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ArgumentError("separator must be one character", got=repr(separator), fix="Pass, say, ','.")
         self.path = Path(filename)
         self.separator, self.append = separator, append
         self._names: list[str] = []
@@ -51,12 +55,23 @@ class CSVLogger(Callback):
         if not writes():
             return
         row = {"epoch": epoch, **(logs or {})}
+        if not set(row) <= set(self._names):
+            self._widen(row)
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
-            if not self._names:
-                self._names = list(row)
-                writer.writerow(self._names)
-            writer.writerow([row.get(name, "") for name in self._names])
+            self._writer(file).writerow(row)
+
+    def _widen(self, row: Iterable[str]) -> None:
+        """Write the file anew with a column for each name in `row`, such as figures that not every epoch has."""
+        with self.path.open(newline="", encoding="utf-8") as file:
+            before = list(csv.DictReader(file, delimiter=self.separator))
+        self._names += [name for name in row if name not in self._names]
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = self._writer(file)
+            writer.writeheader()
+            writer.writerows(before)
+
+    def _writer(self, file: TextIO) -> csv.DictWriter[str]:
+        return csv.DictWriter(file, self._names, restval="", delimiter=self.separator, lineterminator="\n")
 
 
 class LambdaCallback(Callback):

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ostinato.errors import ArgumentError
+from ostinato.maps._check import check_choice, check_count, check_number
 from ostinato.train.callbacks import Callback, Logs, say
 
 
@@ -36,6 +37,11 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__()
+        check_number("min_delta", min_delta)
+        check_count("patience", patience, least=0)
+        check_count("start_from_epoch", start_from_epoch, least=0)
+        if baseline is not None:
+            check_number("baseline", baseline)
         self.monitor = monitor
         self.min_delta = abs(min_delta)
         self.patience, self.verbose = patience, verbose
@@ -67,9 +73,10 @@ class EarlyStopping(Callback):
         self._wait, self.best_epoch, self.stopped_epoch, self._weights = 0, 0, 0, None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        value = self.sign * monitored(logs, self.monitor)
-        if epoch < self.start_from_epoch:
+        figure = monitored(self, self.monitor, epoch, logs)
+        if figure is None or epoch < self.start_from_epoch:
             return
+        value = self.sign * figure
         if value < self.best - self.min_delta:
             self.best, self.best_epoch, self._wait = value, epoch, 0
             if self.restore_best_weights:
@@ -88,19 +95,23 @@ class EarlyStopping(Callback):
 
 def direction(mode: str, monitor: str) -> float:
     """1.0 if smaller is better, else -1.0."""
-    if mode not in ("auto", "min", "max"):
-        raise ArgumentError("mode must be 'auto', 'min' or 'max'", got=repr(mode), fix="Choose one of them.")
+    check_choice("mode", mode, ("auto", "min", "max"))
+    if not isinstance(monitor, str):
+        raise ArgumentError("monitor must be the name of a figure", got=repr(monitor), fix="Pass, say, 'val_loss'.")
     larger = any(word in monitor for word in ("acc", "auc", "precision", "recall", "f1", "r2"))
     return -1.0 if mode == "max" or (mode == "auto" and larger) else 1.0
 
 
-def monitored(logs: Logs | None, name: str) -> float:
-    """The figure `name` of an epoch.
+def monitored(callback: Callback, name: str, epoch: int, logs: Logs | None) -> float | None:
+    """The figure `name` of an epoch; None if it is one of validation data and these are not measured after this epoch.
 
     Raises:
         ArgumentError: There is no such figure.
     """
     if not logs or name not in logs:
+        every = callback.params.get("valid_every", 0)
+        if name.startswith("val_") and every and (epoch + 1) % every:
+            return None
         raise ArgumentError(
             f"monitor must be one of the figures of an epoch: {', '.join(logs or {})}",
             got=repr(name),

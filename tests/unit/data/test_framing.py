@@ -14,7 +14,7 @@ FRAMINGS = st.builds(
     anchor=st.sampled_from(ANCHORS),
 )
 SEEDS = st.integers(0, 10**6)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 
 def history(framing, seed, *, n=3):

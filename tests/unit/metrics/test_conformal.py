@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ostinato.errors import DataError, ShapeError
 from ostinato.metrics.conformal import widening
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 LEVELS = st.floats(0.05, 0.95)
 
 

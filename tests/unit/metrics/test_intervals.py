@@ -14,7 +14,7 @@ VALUES = st.floats(-1e6, 1e6).map(lambda v: round(v, 3))
 ROWS = hnp.arrays(np.float64, st.tuples(st.just(3), st.integers(1, 20)), elements=VALUES)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=ROWS)
 def test_interval_score_is_the_scaled_pinball_loss_of_its_ends(rows):
     y, (low, high) = rows[0], np.sort(rows[1:], axis=0)
@@ -35,7 +35,7 @@ def test_by_hand():
     assert metrics.coverage([np.nan, 0.5], low=[0.0, 0.0], high=[1.0, 1.0], observed=[False, True]) == 1.0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(y=hnp.arrays(np.float64, (2, 7), elements=VALUES), f=hnp.arrays(np.float64, (2, 7), elements=VALUES))
 def test_crps_of_equal_quantiles_is_the_mae(y, f):
     quantiles = np.repeat(f[..., None], 5, axis=-1)

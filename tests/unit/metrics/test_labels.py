@@ -20,7 +20,7 @@ def guesses(draw):
     return y, f, weights
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(case=guesses())
 def test_equals_scikit_learn(case):
     y, f, weights = case
@@ -53,7 +53,7 @@ def test_one_positive_class():
         metrics.f1(y, f, positive="c")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), n=st.integers(1, 20), classes=st.integers(3, 6))
 def test_scores_equal_scikit_learn(data, n, classes):
     y = data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, classes - 1)))

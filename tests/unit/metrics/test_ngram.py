@@ -48,7 +48,7 @@ def by_hand(items, size, order, context, symbol):
 
 
 @given(st.lists(IDS, min_size=1, max_size=4), IDS, st.integers(1, 5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equals_the_formula_by_dictionaries(items, text, order):
     model = NGram.fit(np.concatenate(items), size=SIZE, order=order, lengths=[len(i) for i in items])
     wanted = [-math.log(by_hand(items, SIZE, order, text[max(i - order + 1, 0) : i], x)) for i, x in enumerate(text)]

@@ -47,7 +47,7 @@ SKLEARN = {
 
 
 @pytest.mark.parametrize("name", SKLEARN)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pair=pairs())
 def test_equals_scikit_learn(name, pair):
     y, f, weights = pair
@@ -61,7 +61,7 @@ def test_equals_scikit_learn(name, pair):
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pair=pairs(), data=st.data())
 def test_unobserved_entries_count_like_absent_ones(name, pair, data):
     y, f, weights = pair
@@ -116,7 +116,7 @@ def test_smape_by_hand():
     assert metrics.smape([1.7e308], [-1.7e308]) == 200.0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pair=pairs())
 def test_smape_is_symmetric_and_bounded(pair):
     y, f, _ = pair

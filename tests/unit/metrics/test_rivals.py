@@ -121,7 +121,7 @@ def test_one_value_and_constant_series(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(history=HISTORIES, shift=st.integers(-9, 9), power=st.integers(-8, 8), h=st.integers(1, 9))
 def test_finite_of_length_h_and_moves_with_the_unit(name, history, shift, power, h):
     y = np.array(history)

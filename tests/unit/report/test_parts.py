@@ -48,7 +48,7 @@ def test_percent_and_missing():
     assert shown == ["50", "<b>79</b>", "–"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1e8, 1e8), min_size=1, max_size=6))
 def test_numbers_read_back_within_half_a_last_place(values):
     shown = cells(table([Column("v", "v")], [{"v": value} for value in values]))
@@ -98,7 +98,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write(tmp_path / "missing" / "report.html", "x")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(POINTS + 1, 5000), seed=st.integers(0, 99))
 def test_thinning_keeps_the_extremes(n, seed):
     rng = np.random.default_rng(seed)

@@ -78,7 +78,7 @@ def test_loaded_model_computes_the_same(tmp_path: Path) -> None:
     assert one.tobytes() == other.tobytes()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     arrays=st.dictionaries(
         st.from_regex(r"[A-Za-z0-9_]{1,9}(/[A-Za-z0-9_]{1,9}){0,2}", fullmatch=True),

@@ -80,7 +80,7 @@ def test_bits_of_the_data(real: bytes, tmp_path: Path) -> None:
         assert code_of(bytes(damaged), tmp_path / "m") == "digest"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_pieces_cut_repeated_and_replaced(data: st.DataObject, real: bytes, tmp_path: Path) -> None:
     begin = data.draw(st.integers(0, len(real)))
@@ -91,7 +91,7 @@ def test_pieces_cut_repeated_and_replaced(data: st.DataObject, real: bytes, tmp_
         code_of(damaged, tmp_path / "m")
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_sealed_nonsense_is_refused_or_loaded(data: st.DataObject, tmp_path: Path) -> None:
     """Files with right digests but changed manifests: `ModelFileError` or a model, and nothing else."""
@@ -147,7 +147,7 @@ LAYERS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet='{}[]":,\\a1 \n', max_size=60))
 def test_the_strict_json_check_never_fails_otherwise(text: str) -> None:
     code = ""

@@ -8,7 +8,7 @@ from ostinato.data.framing import ANCHORS
 from ostinato.errors import ArgumentError, DataError
 from ostinato.tasks.forecasting.plan import make_plan
 
-few = settings(max_examples=80, deadline=None)
+few = settings(max_examples=80)
 
 
 def chosen(plan, what):

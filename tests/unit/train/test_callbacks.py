@@ -128,3 +128,62 @@ def test_early_stopping_speaks_only_if_asked(capsys):
     assert capsys.readouterr().out == ""
     made.fit(X, Y, epochs=3, verbose=0, callbacks=train.EarlyStopping("loss", 1e9, 1, verbose=1))
     assert "stopped" in capsys.readouterr().out
+
+
+def fixed(*values):
+    """Makes `loss` of the epochs these values."""
+    return train.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(loss=values[epoch]))
+
+
+def test_plateau_counts_nothing_while_it_cools_down():
+    made, seen = model(1.0), []
+    callback = train.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, cooldown=2)
+    watch = train.LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(made.optimizer.learning_rate))
+    made.fit(X * 0, Y * 0, epochs=7, verbose=0, callbacks=[watch, fixed(*[1.0] * 7), callback])
+    assert seen == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125]
+
+
+def test_early_stopping_leaves_out_the_first_epochs():
+    stop = train.EarlyStopping(monitor="loss", patience=1, start_from_epoch=2)
+    h = model().fit(X, Y, epochs=9, verbose=0, callbacks=[fixed(0.0, 9.0, 5.0, 4.0, 6.0, 1.0), stop])
+    assert len(h.epoch) == 5
+    assert (stop.best, stop.best_epoch) == (4.0, 3)
+
+
+def test_early_stopping_takes_the_largest_of_what_should_be_large():
+    for monitor, mode, stays in (("accuracy", "auto", True), ("loss", "max", True), ("loss", "auto", False)):
+        logs = train.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(accuracy=epoch, loss=epoch))
+        stop = train.EarlyStopping(monitor=monitor, mode=mode)
+        h = model().fit(X, Y, epochs=4, verbose=0, callbacks=[logs, stop])
+        assert (len(h.epoch) == 4) == stays, (monitor, mode)
+
+
+def test_a_checkpoint_of_weights_holds_weights_alone(tmp_path):
+    made, path = model(), tmp_path / "weights.safetensors"
+    made.fit(X, Y, epochs=2, verbose=0, callbacks=train.ModelCheckpoint(path, save_weights_only=True))
+    other = model()
+    other.load_weights(path)
+    np.testing.assert_array_equal(other.get_weights()[0], made.get_weights()[0])
+
+
+def test_a_checkpoint_must_beat_its_threshold(tmp_path):
+    each = train.ModelCheckpoint(
+        tmp_path / "{epoch}", monitor="loss", save_best_only=True, initial_value_threshold=2.0
+    )  # fmt: skip
+    model().fit(X, Y, epochs=4, verbose=0, callbacks=[fixed(3.0, 1.0, 1.5, 0.5), each])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["2", "4"]
+
+
+@pytest.mark.parametrize("make", [
+    lambda: train.EarlyStopping(mode="best"), lambda: train.ReduceLROnPlateau(factor=1.0),
+    lambda: train.ModelCheckpoint("m", save_freq=10),
+])  # fmt: skip
+def test_options_out_of_range_are_refused(make):
+    with pytest.raises(ArgumentError):
+        make()
+
+
+def test_a_figure_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ArgumentError, match="loss, mae") as caught:
+        model().fit(X, Y, verbose=0, callbacks=train.EarlyStopping())
+    assert "validation data" in caught.value.fix

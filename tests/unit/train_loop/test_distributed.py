@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.train_loop import together
 
@@ -103,7 +103,6 @@ def test_a_process_alone_is_no_team(monkeypatch):
         team.__wrapped__()
 
 
-@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=3, max_size=8), rows=st.integers(3, 5), bptt=st.integers(1, 5),
     size=st.integers(1, 3), epoch=st.integers(0, 3),

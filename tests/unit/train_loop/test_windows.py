@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ostinato.data.framing import ANCHORS, Framing
 from ostinato.train.windows import WindowSamples
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 CASES = st.fixed_dictionaries(
     {
         "horizon": st.integers(1, 5),

@@ -23,6 +23,9 @@ class PiecewiseConstantDecay(Schedule):
     values: Sequence[float]
 
     def __post_init__(self) -> None:
+        for name in ("boundaries", "values"):
+            if not isinstance(getattr(self, name), Sequence):
+                raise ArgumentError(f"{name} must be a list of numbers", got=repr(getattr(self, name)), fix="Pass one.")
         object.__setattr__(self, "boundaries", tuple(self.boundaries))
         object.__setattr__(self, "values", tuple(self.values))
         for number in self.boundaries:
