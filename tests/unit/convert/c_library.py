@@ -17,9 +17,13 @@ import pytest
 NATIVE = Path(__file__).parents[3] / "native"
 compiler = pytest.mark.skipif(not (shutil.which("cc") and shutil.which("c++")), reason="there is no C and C++ compiler")
 
-_MACHINE = ("composed", "machine", "machine_c", "maps", "memory", "phases", "scan", "threads", "isa/baseline",
-            "isa/dispatch")  # fmt: skip
-_READER = ("blueprint", "catalogue", "contents", "foreign", "header", "json", "manifest", "sha256")
+_MACHINE = [
+    *(f.stem for f in sorted(NATIVE.glob("*.cpp")) if f.stem != "bind"),
+    "isa/baseline",
+    "isa/dispatch",
+    "file/steps",
+]
+_READER = [f"file/{f.stem}" for f in sorted(NATIVE.glob("file/*.cpp")) if f.stem != "steps"]
 _FLAGS = ("-std=gnu++20", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 
 
@@ -41,10 +45,9 @@ def library() -> Path:
 
 
 def _build(folder: Path) -> None:
-    reader = [f"file/{name}" for name in _READER]
     with ThreadPoolExecutor(2) as pool:
-        machine = list(pool.map(lambda name: _compiled(name, folder), [*_MACHINE, "file_c", "file/steps"]))
-        reads = list(pool.map(lambda name: _compiled(name, folder), [*reader, "tests/door"]))
+        machine = list(pool.map(lambda name: _compiled(name, folder), _MACHINE))
+        reads = list(pool.map(lambda name: _compiled(name, folder), [*_READER, "tests/door"]))
     subprocess.run(["ar", "rc", folder / "libostinato.a", *machine, *reads[:-1]], check=True)
     subprocess.run(["c++", "-shared", "-o", folder / "libreader.so", *reads], check=True)
 
