@@ -29,7 +29,7 @@ _FLAGS = ("-std=gnu++20", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno
 
 def library() -> Path:
     """The folder with `libostinato.a` and `libreader.so`; made anew after any change in native/."""
-    digest = hashlib.sha256(repr(_FLAGS).encode())
+    digest = hashlib.sha256(repr((_FLAGS, _MACHINE, _READER)).encode())
     for file in sorted([*NATIVE.rglob("*.cpp"), *NATIVE.rglob("*.h"), *NATIVE.rglob("*.hpp")]):
         digest.update(file.read_bytes())
     folder = Path(tempfile.gettempdir()) / f"ostinato-tests-{os.getuid()}" / digest.hexdigest()[:32]
