@@ -1,6 +1,7 @@
 """With validation data measured after every second epoch, callbacks refused to run and a log lost its figures."""
 
 import csv
+import errno
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ostinato import Sequential, train
 from ostinato.errors import ArgumentError
 from ostinato.layers import Dense
+from ostinato.runtime import atomic
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 
@@ -52,6 +54,16 @@ def test_a_log_has_the_figures_of_the_epochs_that_have_them(tmp_path):
     assert [float(row["loss"]) for row in rows] == history["loss"]
     assert [row["val_loss"] == "" for row in rows] == [True, False] * 3
     assert [float(row["val_loss"]) for row in rows if row["val_loss"]] == history["val_loss"]
+
+
+def test_a_log_that_cannot_have_a_new_column_is_as_it_was(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        fit(train.CSVLogger(tmp_path / "log.csv"))
+    assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == ["epoch", "0"]
 
 
 def test_a_figure_that_no_epoch_has_is_refused():

@@ -36,7 +36,7 @@ def replace_file(path: str, chunks: Iterable[bytes | memoryview]) -> None:
 
 
 def sweep(folder: str, *, before: float) -> None:
-    """Remove what writes that were killed have left in a folder.
+    """Remove what writes that were killed have left in a folder; what cannot be removed stays, and does no harm.
 
     Args:
         folder: Its path.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ostinato.errors import ArgumentError, NonFiniteLoss
+from ostinato.runtime.atomic import replace_file
 from ostinato.train.callbacks import Callback, Logs
 from ostinato.train.distributed import writes
 from ostinato.train.history import History
@@ -55,23 +57,24 @@ class CSVLogger(Callback):
         if not writes():
             return
         row = {"epoch": epoch, **(logs or {})}
-        if not set(row) <= set(self._names):
-            self._widen(row)
+        names = [*self._names, *(name for name in row if name not in self._names)]
+        if self._names and names != self._names:
+            self._widen(names)
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            self._writer(file).writerow(row)
+            writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
+            if not self._names:
+                writer.writerow(names)
+            writer.writerow([row.get(name, "") for name in names])
+        self._names = names
 
-    def _widen(self, row: Iterable[str]) -> None:
-        """Write the file anew with a column for each name in `row`, such as figures that not every epoch has."""
+    def _widen(self, names: Sequence[str]) -> None:
+        """Replace the file by one with these columns, more than it has: figures that not every epoch has."""
         with self.path.open(newline="", encoding="utf-8") as file:
-            before = list(csv.DictReader(file, delimiter=self.separator))
-        self._names += [name for name in row if name not in self._names]
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = self._writer(file)
-            writer.writeheader()
-            writer.writerows(before)
-
-    def _writer(self, file: TextIO) -> csv.DictWriter[str]:
-        return csv.DictWriter(file, self._names, restval="", delimiter=self.separator, lineterminator="\n")
+            rows = list(csv.reader(file, delimiter=self.separator))[1:]
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.separator, lineterminator="\n")
+        writer.writerows([names, *(row + [""] * (len(names) - len(row)) for row in rows)])
+        replace_file(os.fspath(self.path), [text.getvalue().encode()])
 
 
 class LambdaCallback(Callback):
