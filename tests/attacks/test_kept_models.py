@@ -26,7 +26,8 @@ from tests.golden.models.answers import RELEASES
 from tests.unit.runtime.test_bundle_damage import AUDIT, run_python
 
 from ostinato.errors import ModelFileError
-from ostinato.runtime import bundle, load
+from ostinato.maps.dense import Dense
+from ostinato.runtime import bundle, load, sequential_file
 
 PATHS = [path for release in RELEASES for path in sorted(release.glob("*.safetensors"))]
 each = pytest.mark.parametrize("path", PATHS, ids=[f"{path.parent.name}/{path.stem}" for path in PATHS])
@@ -89,7 +90,19 @@ def test_damage_is_seen(path: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @each
 def test_every_cut_and_every_bit_of_the_header(path: Path, tmp_path: Path) -> None:
-    damage(path, tmp_path, cuts=10**9, header_bits=10**9, data_bits=5000)
+    damage(path, tmp_path, cuts=10**9, header_bits=10**9, data_bits=11_000)
+
+
+@pytest.mark.slow
+def test_ten_thousand_cuts_of_50_mb(tmp_path: Path) -> None:
+    W = np.random.default_rng(0).normal(size=(12_500, 1000)).astype(np.float32)
+    layer = sequential_file.Named("d", Dense(1000), {"W": W, "b": W[0]})
+    bundle.save(tmp_path / "m", sequential_file.to_bundle([layer], (12_500,), name="large"))
+    size = (tmp_path / "m").stat().st_size
+    assert size > 50_000_000
+    assert code_of(tmp_path / "m") == "accepted"
+    cuts = random.Random(0).sample(range(size), 10_000)
+    assert truncated(tmp_path / "m", cuts) <= {"truncated", "unsupported_format"}
 
 
 def test_loading_only_reads_the_files() -> None:

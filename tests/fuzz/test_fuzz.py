@@ -12,10 +12,11 @@ pytest.importorskip("resource", reason="limits of memory and work are those of U
 if sys.platform != "linux":
     pytest.skip("the size of the process is read as Linux shows it", allow_module_level=True)
 
-from tests.fuzz import containers
+from tests.fuzz import containers, vocabularies
 from tests.fuzz.fuzz_model_file import TARGETS, Found, Target, fuzz
 from tests.unit.convert.c_library import compiler
 
+from ostinato.data.vocabularies import base, words
 from ostinato.errors import DataError
 from ostinato.runtime import header
 
@@ -80,6 +81,26 @@ def test_a_difference_between_our_readers_is_found(monkeypatch: pytest.MonkeyPat
 def test_a_rule_without_a_reason_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "STRICTER", {k: v for k, v in containers.STRICTER.items() if k != "dtype"})
     assert "only we refuse, with dtype" in containers.compare(count=2000, seed=0).faults[0][0]
+
+
+@pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_vocabularies_and_their_texts(count: int) -> None:
+    found = vocabularies.compare(count=count, seed=0)
+    assert not found.faults, found.faults[0]
+    kinds = {kind.__name__ for kind in vocabularies.VOCABULARIES.values()}
+    assert {f"{kind} {answer}" for kind in kinds for answer in ("accepted", "vocabulary")} <= found.answers.keys()
+    assert {"text accepted", "text surrogate", "text unknown_symbol"} <= found.answers.keys()
+
+
+def test_a_word_that_is_settled_too_early_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words.Words, "settled", lambda self, text: len(text))
+    monkeypatch.setattr(vocabularies, "MOST_FINDINGS", 1)
+    assert "what was settled changed" in vocabularies.compare(count=20_000, seed=0).faults[0][0]
+
+
+def test_an_id_that_nothing_checks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base.Vocabulary, "checked", lambda self, ids: base.np.asarray(ids, "int32"))
+    assert vocabularies.compare(count=100, seed=0).faults
 
 
 def _accepts(path: Path) -> None:

@@ -67,6 +67,7 @@ def command(
     from ostinato.convert.source import read_source
 
     found = read_source(source, **reading)
+    notes = [*found.notes, *_left_out(found, target)]
     if target == "onnx":
         lines = _onnx(found, out, step=step)
     elif weights:
@@ -75,7 +76,7 @@ def command(
         lines = _WRITERS[target](found, out)
     for line in lines:
         click.echo(line)
-    for note in [*found.notes, *_left_out(found, target)]:
+    for note in notes:
         click.echo(f"  {note}")
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.cli.call import call
 
 from ostinato.convert.onnx import compare
-from ostinato.runtime import load
+from ostinato.runtime import bundle, load
 
 
 def run(path, x):
@@ -89,6 +89,17 @@ def test_there_and_back(sequential, tmp_path, to):
     np.testing.assert_allclose(load(back).predict(x), y, atol=1e-6)
     if to in ("folder", "model"):
         assert back.read_bytes() == path.read_bytes()
+
+
+def test_a_refused_model_leaves_no_file(sequential, tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    made = bundle.load(sequential[0])
+    made.manifest.options["horizon"] = 3
+    bundle.save(tmp_path / "m", made)
+    done = call("convert", tmp_path / "m", tmp_path / "m.onnx")
+    assert (done.code, done.out, done.fault) == (2, "", False)
+    assert "unknown field `horizon`" in done.err
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_the_folder_is_for_people(sequential, tmp_path):
