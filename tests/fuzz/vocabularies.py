@@ -1,10 +1,11 @@
-"""Feeds vocabularies that a hostile file could bring, and hostile texts and ids, to what turns symbols into numbers and back.
+"""Feeds vocabularies that a hostile file could bring, odd texts and odd ids to what turns symbols into numbers and back.
 
     python -m tests.fuzz.vocabularies --count 1000000 --seed 1
 
-An input is a stored vocabulary with changed settings and tensors, a text and a row of ids. The vocabulary must be accepted or
-refused by a `ModelFileError`, text and ids by an `OstinatoError`, within a second of work. One that is accepted must be stored
-as the same again, and keep the laws of `_laws`. Anything else is a finding, and the command ends with 1.
+An input is a stored vocabulary with changed settings and tensors, a text and a row of ids. The vocabulary must be
+accepted or refused by a `ModelFileError`, text and ids by an `OstinatoError`, within a second of work. One that is
+accepted must be stored as the same again, and keep the laws of `_laws`. Anything else is a finding, and the command
+ends with 1.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ LONGEST = 60
 """Most characters of a text, and most ids of a row."""
 
 _PIECES = (
-    "the ", "rain", "thethe", " ", "  ", "\n", "\r\n", "\t", ".", "...", "_", "-", "e\u0301", "\u0301", "\u00e9", "\u96e8",
-    "\U0001f9d1\u200d\U0001f680", "\U0001f1e9", "\u202e", "\u2066", "\u200b", "\ufeff", "\ufffd", "\0", "\x1b[2J", "\x85",
-    "\u2028", "\u3000", "\u00a0", "\u0e33", "\u0130", "\ufb01", "\U0010ffff", "\ud800", "\udfff", "9" * 33, "x" * 40, "!" * 17,
+    "the ", "rain", "thethe", " ", "  ", "\n", "\r\n", "\t", ".", "...", "_", "-", "e\u0301", "\u0301", "\u00e9",
+    "\u96e8", "\U0001f9d1\u200d\U0001f680", "\U0001f1e9", "\u202e", "\u2066", "\u200b", "\ufeff", "\ufffd", "\0",
+    "\x1b[2J", "\x85", "\u2028", "\u3000", "\u00a0", "\u0e33", "\u0130", "\ufb01", "\U0010ffff", "\ud800", "\udfff",
+    "9" * 33, "x" * 40, "!" * 17,
 )  # fmt: skip
 _WORDS = tuple(VOCABULARIES[name] for name in ("words", "subwords"))
 
