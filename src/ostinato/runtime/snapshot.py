@@ -53,7 +53,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 def fingerprint(parts: Sequence[Part], weights: Sequence[Weights], *more: object) -> str:
     """Digest in hex of layers and weights, and of whatever else decides what a stream's numbers mean."""
-    digest = hashlib.sha256(repr((tuple(parts), more)).encode())
+    digest = hashlib.sha256(ascii((tuple(parts), more)).encode())  # repr asks which Unicode this Python knows
     for layer in weights:
         for name in sorted(layer):
             value = np.ascontiguousarray(layer[name])

@@ -96,3 +96,11 @@ def test_the_fingerprint_tells_models_apart() -> None:
     }
     assert len(found) == 4
     assert fingerprint(parts, [dict(w) for w in weights]) == fingerprint(parts, weights)
+
+
+def test_the_model_is_the_same_on_a_python_that_knows_other_characters() -> None:
+    class Symbols(str):
+        def __repr__(self) -> str:  # as older versions of Unicode show a character that came later
+            return super().__repr__().replace("\u96e8", "\\u96e8")
+
+    assert fingerprint((), (), Symbols("a\u96e8")) == fingerprint((), (), "a\u96e8")
