@@ -341,6 +341,9 @@ NB_MODULE(_native, m) {
                  return int(self.machine.run(row, time, at<const void>(x), at(y)));
              })
         .def("reset", [](Stepping& self, ostinato::index row) { return int(self.machine.reset(row)); })
+        .def("set_policy", [](Stepping& self, ostinato::index row, int nonfinite) {
+            return int(self.machine.set_policy(row, ostinato::Nonfinite(nonfinite)));
+        })
         .def("steps", [](Stepping& self, ostinato::index row) { return self.machine.steps(row); })
         .def("read",  // the steps that the row has made, or -1 if the machine is busy
              [](Stepping& self, ostinato::index row, address to) {

@@ -47,7 +47,7 @@ public:
 
 Machine::Machine(const Stack& stack, index capacity, Nonfinite nonfinite, int threads)
     : stack_(stack), capacity_(capacity), together_(std::min(capacity, most_together)), nonfinite_(nonfinite),
-      threads_(std::max(threads, 1)), steps_(std::size_t(capacity), 0) {
+      threads_(std::max(threads, 1)), steps_(std::size_t(capacity), 0), policies_(std::size_t(capacity), nonfinite) {
     stride_ = up(std::max<index>(stack.numbers(), 1), 16);
     Layout layout;
     layout.add(state_, capacity * stride_);
@@ -134,12 +134,30 @@ Machine::Answer Machine::write(index row, std::int64_t steps, const float* from)
     return done;
 }
 
-bool Machine::finite(const void* x, index n) const noexcept {
+Machine::Answer Machine::set_policy(index row, Nonfinite nonfinite) noexcept {
+    const Turn turn(working_);
+    if (!turn.mine) return busy;
+    Nonfinite& policy = policies_[std::size_t(row)];
+    others_ += index(nonfinite != nonfinite_) - index(policy != nonfinite_);
+    policy = nonfinite;
+    return done;
+}
+
+// Whether a step of these rows may be computed.
+bool Machine::fits(const std::int64_t* rows, index n, const void* x) const noexcept {
+    if (!others_ || stack_.symbols_) return fits(nonfinite_, n, x);
+    const float* const numbers = static_cast<const float*>(x);
+    for (index r = 0; r < n; ++r)
+        if (!fits(policies_[std::size_t(rows[r])], 1, numbers + r * stack_.inputs_)) return false;
+    return true;
+}
+
+bool Machine::fits(Nonfinite nonfinite, index n, const void* x) const noexcept {
     if (stack_.symbols_) {
         const std::int64_t* const ids = static_cast<const std::int64_t*>(x);
         return std::all_of(ids, ids + n, [this](std::int64_t id) { return id >= 0 && id < stack_.symbols_; });
     }
-    if (nonfinite_ != Nonfinite::refuse) return true;
+    if (nonfinite != Nonfinite::refuse) return true;
     const float* const numbers = static_cast<const float*>(x);
     bool bad = false;
     for (index i = 0; i < n * stack_.inputs_; ++i) bad |= !is_finite(numbers[i]);
@@ -149,8 +167,12 @@ bool Machine::finite(const void* x, index n) const noexcept {
 // x of some rows into the lane, by the policy.
 void Machine::enter(Lane& lane, const std::int64_t* rows, index n, const float* x) noexcept {
     const index width = stack_.inputs_;
-    if (nonfinite_ != Nonfinite::hold) return copy_rows(lane.x, lane.ldx, x, width, n, width);
+    if (!others_ && nonfinite_ != Nonfinite::hold) return copy_rows(lane.x, lane.ldx, x, width, n, width);
     for (index r = 0; r < n; ++r) {
+        if (policies_[std::size_t(rows[r])] != Nonfinite::hold) {
+            std::memcpy(lane.x + r * lane.ldx, x + r * width, bytes(width));
+            continue;
+        }
         float* const held = carried(rows[r]) + stack_.starts_.size();
         for (index i = 0; i < width; ++i) held[i] = is_finite(x[r * width + i]) ? x[r * width + i] : held[i];
         std::memcpy(lane.x + r * lane.ldx, held, bytes(width));
@@ -319,7 +341,7 @@ void Machine::share(Lane& lane, const std::int64_t* rows, index n, const void* x
 Machine::Answer Machine::step(const std::int64_t* rows, index n, const void* x, float* y) noexcept {
     const Turn turn(working_);
     if (!turn.mine) return busy;
-    if (!finite(x, n)) return refused;
+    if (!fits(rows, n, x)) return refused;
     const index shares = std::min({index(lanes_.size()), (n + 5) / 6, index(double(n) * stack_.work_ / 5e5) + 1});
     if (shares < 2) {
         share(lanes_[0], rows, n, x, y);
@@ -337,7 +359,7 @@ Machine::Answer Machine::step(const std::int64_t* rows, index n, const void* x, 
 Machine::Answer Machine::run(std::int64_t row, index time, const void* x, float* y) noexcept {
     const Turn turn(working_);
     if (!turn.mine) return busy;
-    if (!finite(x, time)) return refused;
+    if (!fits(policies_[std::size_t(row)], time, x)) return refused;
     const Flush flush;
     const index size = stack_.symbols_ ? index(sizeof(std::int64_t)) : stack_.inputs_ * index(sizeof(float));
     for (index t = 0; t < time; ++t)

@@ -11,7 +11,7 @@ namespace ostinato {
 
 // What is done about NaN and infinities in x: `refuse` the call, `hold` each feature's last finite number in their place
 // (zero before the first), or `propagate` them.
-enum class Nonfinite { refuse, hold, propagate };
+enum class Nonfinite : unsigned char { refuse, hold, propagate };
 
 // The states of `capacity` sequences (rows), which move on by steps. All memory is taken by the constructor: nothing else
 // takes memory. Calls for work on one thread make no system call and take no lock. One thread at a time: a call that finds
@@ -20,10 +20,11 @@ class Machine {
 public:
     enum Answer { done, refused, busy };
 
+    // `nonfinite` is for rows that have no policy of their own.
     Machine(const Stack& stack, index capacity, Nonfinite nonfinite, int threads);
 
-    // One step of `n` different rows. x [n, inputs], or int64 [n] that are below `symbols`; y [n, outputs]. If it is refused
-    // no row has moved.
+    // One step of `n` different rows. x [n, inputs], or int64 [n] that are below `symbols`; y [n, outputs]. If a row refuses its
+    // numbers no row has moved.
     Answer step(const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     // `time` steps of one row: x [time, inputs] or int64 [time], y [time, outputs].
     Answer run(std::int64_t row, index time, const void* x, float* y) noexcept;
@@ -32,6 +33,8 @@ public:
     Answer read(index row, float* to, std::int64_t* steps = nullptr) const noexcept;
     Answer write(index row, std::int64_t steps, const float* from) noexcept;
     Answer reset(index row) noexcept;
+    // What a row does from now on; it keeps that when it is reset.
+    Answer set_policy(index row, Nonfinite nonfinite) noexcept;
     std::int64_t steps(index row) const noexcept { return steps_[std::size_t(row)]; }
 
     const Stack& stack() const { return stack_; }
@@ -54,7 +57,8 @@ private:
 
     void prepare(Lane& lane);
     float* carried(index row) const noexcept { return state_ + row * stride_; }
-    bool finite(const void* x, index n) const noexcept;
+    bool fits(const std::int64_t* rows, index n, const void* x) const noexcept;
+    bool fits(Nonfinite nonfinite, index n, const void* x) const noexcept;
     void share(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void advance(Lane& lane, const std::int64_t* rows, index n, const void* x, float* y) noexcept;
     void enter(Lane& lane, const std::int64_t* rows, index n, const float* x) noexcept;
@@ -79,6 +83,8 @@ private:
     float* state_ = nullptr;
     Room room_;
     std::vector<std::int64_t> steps_;
+    std::vector<Nonfinite> policies_;
+    index others_ = 0;  // rows with another policy than nonfinite_
     std::vector<Lane> lanes_;
     mutable std::atomic<bool> working_{false};
 };

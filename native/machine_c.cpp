@@ -135,5 +135,9 @@ int ostinato_run(ostinato_machine* m, int64_t row, ptrdiff_t time, const void* x
 }
 
 int ostinato_reset(ostinato_machine* m, int64_t row) { return m->machine.reset(row); }
+int ostinato_set_policy(ostinato_machine* m, int64_t row, enum ostinato_nonfinite nonfinite) {
+    return unsigned(nonfinite) > OSTINATO_PROPAGATE ? OSTINATO_WRONG : m->machine.set_policy(row, Nonfinite(nonfinite));
+}
+
 int ostinato_read(const ostinato_machine* m, int64_t row, float* to) { return m->machine.read(row, to); }
 int ostinato_write(ostinato_machine* m, int64_t row, const float* from) { return m->machine.write(row, 0, from); }

@@ -198,6 +198,30 @@ TEST(policies) {
     CHECK(propagate.run(0, 4, x.data(), y.data()) == Machine::done && std::isnan(y[0]) && std::isnan(y[27]));
 }
 
+TEST(policies_of_rows) {
+    const Network net(*engines()[0], gru_cell, 3, 17);
+    for (const Nonfinite first : {Nonfinite::refuse, Nonfinite::hold, Nonfinite::propagate}) {
+        Machine machine(net.stack, 3, first, 1), alone(net.stack, 1, Nonfinite::refuse, 1);
+        machine.set_policy(0, Nonfinite::refuse), machine.set_policy(1, Nonfinite::hold), machine.set_policy(2, Nonfinite::propagate);
+        Floats x = Random(9).numbers(3 * 3, 1), y(3 * 7), want(7);
+        const Floats good = x;
+        const std::int64_t rows[] = {2, 0, 1};  // x [0:3] is row 2's
+        x[0] = std::nanf(""), x[7] = INFINITY;
+        CHECK(machine.step(rows, 3, x.data(), y.data()) == Machine::done && std::isnan(y[0]));
+        alone.step(&row0, 1, x.data() + 3, want.data());
+        CHECK(std::equal(want.begin(), want.end(), y.begin() + 7));
+        const Floats held = {x[6], 0, x[8]};
+        alone.reset(0), alone.step(&row0, 1, held.data(), want.data());
+        CHECK(std::equal(want.begin(), want.end(), y.begin() + 14));
+        x[4] = INFINITY;  // now the row that refuses has one
+        CHECK(machine.step(rows, 3, x.data(), y.data()) == Machine::refused && machine.steps(1) == 1);
+        CHECK(machine.run(0, 1, x.data(), y.data()) == Machine::refused && machine.run(1, 1, x.data(), y.data()) == Machine::done);
+        for (const index row : {0, 1, 2}) machine.reset(row), machine.set_policy(row, first);  // all the same again
+        CHECK((machine.step(rows, 3, x.data(), y.data()) == Machine::refused) == (first == Nonfinite::refuse));
+        CHECK(machine.step(rows, 3, good.data(), y.data()) == Machine::done);
+    }
+}
+
 TEST(steps_that_are_not_real_leave_no_trace) {
     for (const Engine* e : all_engines()) {
         check::about() = e->name;
@@ -279,6 +303,7 @@ TEST(steps_take_no_memory) {
         const long before = taken;
         for (int i = 0; i < 3; ++i) machine.step(rows.data(), 20, x.data(), y.data());
         machine.run(0, 20, x.data(), y.data()), machine.reset(3), machine.step(&row0, 1, x.data(), y.data());
+        machine.set_policy(3, Nonfinite::refuse), machine.step(rows.data(), 20, x.data(), y.data());
         CHECK(taken == before);
     });
     {

@@ -76,5 +76,7 @@ TEST(machines_of_symbols_and_masks) {
     CHECK(ostinato_step(machine, rows, 2, symbols, y) == OSTINATO_DONE && ostinato_run(machine, 1, 2, symbols, y) == OSTINATO_DONE);
     CHECK(ostinato_step(machine, rows, 2, other, y) == OSTINATO_REFUSED && ostinato_run(machine, 0, 2, other, y) == OSTINATO_REFUSED);
     ostinato_read(machine, 1, state), ostinato_write(machine, 0, state), ostinato_reset(machine, 1);
+    CHECK(ostinato_set_policy(machine, 1, OSTINATO_HOLD) == OSTINATO_DONE);
+    CHECK(ostinato_set_policy(machine, 1, ostinato_nonfinite(3)) == OSTINATO_WRONG);
     ostinato_machine_free(machine);
 }

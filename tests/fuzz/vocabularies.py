@@ -1,4 +1,4 @@
-"""Feeds vocabularies that a hostile file could bring, odd texts and odd ids to what turns symbols into numbers and back.
+"""Feeds vocabularies that a hostile file could bring, odd texts and odd ids to what turns symbols into ids and back.
 
     python -m tests.fuzz.vocabularies --count 1000000 --seed 1
 

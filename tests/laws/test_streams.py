@@ -6,13 +6,19 @@ does `predict`, if the step machine computes the steps.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from tests.laws.examples import EXAMPLES, SEQUENCE
 from tests.laws.tolerance import different, exact, same
 from tests.unit.runtime.networks import network
 
 from ostinato.cells import CELLS
+from ostinato.errors import ArgumentError, DataError
 from ostinato.maps.activation import FUNCTIONS, Activation
 from ostinato.maps.activity_penalty import ActivityPenalty
 from ostinato.maps.dense import Dense
@@ -22,8 +28,9 @@ from ostinato.maps.layer_norm import LayerNorm
 from ostinato.maps.masking import Masking
 from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.maps.unembedding import Unembedding
-from ostinato.runtime import native
+from ostinato.runtime import Network, native
 from ostinato.runtime.arrays import NUMPY
+from ostinato.runtime.reading import POLICIES
 from ostinato.scans.recurrent import Recurrent
 
 TIME, ROWS = 9, 5
@@ -193,3 +200,91 @@ def test_numbers_that_are_not_finite_follow_the_policy_everywhere(way):
     loose = model.stream(nonfinite="propagate").run(x)
     exact(loose[:2], want[:2], what="before NaN")
     assert np.isnan(loose[2:]).all()
+
+
+@pytest.mark.parametrize("first", POLICIES)
+@pytest.mark.parametrize("way", ["as chosen", "in Python"])
+def test_each_stream_of_a_pool_may_have_a_policy_of_its_own(way, first):
+    model = make(STACKS["one layer"]("lstm"))
+    model = model if way == "as chosen" else in_python(model)
+    pool, x = model.pool(4, nonfinite=first), NUMBERS[:3, :4].copy()
+    for policy in POLICIES:
+        pool.open(policy, nonfinite=policy)
+    x[1, 2, 1], x[2, 2, 0] = np.nan, np.inf
+    alone = {policy: model.stream(nonfinite=policy).run(row) for policy, row in zip(POLICIES, x, strict=True)}
+    for t in range(x.shape[1]):
+        y = pool.step(POLICIES, x[:, t])
+        for policy, one in zip(POLICIES, y, strict=True):
+            np.testing.assert_array_equal(one, alone[policy][t], err_msg=policy)
+    before = [pool.snapshot(policy) for policy in POLICIES]
+    x[0, 0, 2], x[1, 0, 0] = np.inf, np.nan
+    with pytest.raises(DataError, match=r"got inf at stream 'raise', step 5, feature 2\.") as found:
+        pool.step(POLICIES, x[:, 0])
+    assert found.value.count == 1, "the others do not refuse theirs"
+    assert [pool.snapshot(policy) for policy in POLICIES] == before
+    with pytest.raises(ArgumentError, match="raise, hold, propagate"):
+        pool.open("d", nonfinite="ignore")
+    pool.close("propagate")
+    pool.open("propagate")  # in its place, with the pool's policy
+    pool.reset("propagate")
+    if first == "raise":
+        with pytest.raises(DataError):
+            pool.step(["propagate"], x[1:2, 0])
+    else:
+        assert np.isnan(pool.step(["propagate"], x[1:2, 0])).all() == (first == "propagate")
+
+
+ANY = hnp.arrays(
+    np.uint32, (3, 3), elements=st.integers(0, 2**32 - 1) | st.sampled_from([0x7F800000, 0x7FC00001, 1, 0])
+)
+"""The bits of three steps of three numbers: infinities, NaN and numbers below the smallest normal one among them."""
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@settings(max_examples=60)
+@given(bits=ANY)
+def test_any_numbers_are_refused_or_computed(cell, bits):
+    model = any_numbers(cell)
+    x = bits.view(np.float32)
+    fine = np.isfinite(x).all()
+    with np.errstate(all="ignore"):
+        for one in (model, in_python(any_numbers(cell))):
+            stream = one.stream()
+            begun = stream.snapshot()
+            if fine:
+                stream.run(x)
+            else:
+                with pytest.raises(DataError) as found:
+                    stream.run(x)
+                assert found.value.code == "nonfinite"
+                assert stream.snapshot() == begun
+            held, loose = one.stream(nonfinite="hold"), one.stream(nonfinite="propagate")
+            assert held.run(x).shape == loose.run(x).shape == (3, 2)
+            loose.reset()
+            assert np.isfinite(loose.run(np.zeros_like(x))).all(), "what went before a reset is gone"
+            filled = np.zeros(3, np.float32)
+            for row in x:
+                filled = np.where(np.isfinite(row), row, filled)
+            np.testing.assert_array_equal(held.fork().step(np.full(3, np.nan, np.float32)), held.step(filled))
+
+
+@cache
+def any_numbers(cell):
+    return make([recurrent(cell, 5), Dense(2)])
+
+
+@pytest.mark.skipif(native.available() is not None, reason=str(native.available()))
+@pytest.mark.parametrize("cell", CELLS)
+def test_instruction_sets_differ_in_the_last_bits_only(cell, monkeypatch):
+    x = np.random.default_rng(1).normal(size=(16, 200, 3)).astype(np.float32)
+    found = {}
+    for isa in native.module().engines():
+        monkeypatch.setenv("OSTINATO_ISA", isa)
+        model = make([recurrent(cell, 33), recurrent(cell, 17), Dense(5)])
+        weights = [{n: w / 4 if w.ndim > 1 else w for n, w in layer.items()} for layer in model.weights]
+        model = Network(model.parts, weights, model.input_shape)  # a network that forgets
+        assert isa in model.stream().explain()
+        found[isa] = model.predict(x)
+    last = np.finfo(np.float32).eps * max(1.0, float(np.abs(found[isa]).max()))
+    for one in found.values():
+        assert np.abs(one - found[isa]).max() <= 8 * last

@@ -80,7 +80,8 @@ ptrdiff_t ostinato_symbols(const ostinato_stack* stack);
 ptrdiff_t ostinato_outputs(const ostinato_stack* stack); /* numbers that a step gives */
 ptrdiff_t ostinato_numbers(const ostinato_stack* stack); /* numbers that a row carries from step to step */
 
-/* `threads` is the most that a step of many rows may use. NULL: there is no memory. */
+/* `nonfinite` is for rows without a policy of their own; `threads` is the most that a step of many rows may use. NULL: there is
+ * no memory. */
 ostinato_machine* ostinato_machine_new(const ostinato_stack* stack, ptrdiff_t capacity, enum ostinato_nonfinite nonfinite,
                                        int threads);
 void ostinato_machine_free(ostinato_machine* machine);
@@ -90,6 +91,8 @@ int ostinato_step(ostinato_machine* machine, const int64_t* rows, ptrdiff_t n, c
 /* `time` steps of one row: x float [time, inputs] or int64_t [time], y [time, outputs]. */
 int ostinato_run(ostinato_machine* machine, int64_t row, ptrdiff_t time, const void* x, float* y);
 int ostinato_reset(ostinato_machine* machine, int64_t row); /* it starts anew */
+/* What a row does about NaN and infinities from now on; it keeps that when it is reset. */
+int ostinato_set_policy(ostinato_machine* machine, int64_t row, enum ostinato_nonfinite nonfinite);
 /* A row's numbers [numbers], out and in again: a snapshot. */
 int ostinato_read(const ostinato_machine* machine, int64_t row, float* to);
 int ostinato_write(ostinato_machine* machine, int64_t row, const float* from);

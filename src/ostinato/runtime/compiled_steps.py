@@ -23,7 +23,7 @@ from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.runtime import compiled_maps, composed, native
 from ostinato.runtime.compiled_maps import Affine, RowMap
 from ostinato.runtime.one_step import OneStep
-from ostinato.runtime.reading import POLICIES
+from ostinato.runtime.reading import POLICIES, refusal_of
 from ostinato.runtime.stepped import NO_ZONE
 from ostinato.runtime.turns import busy
 from ostinato.scans.recurrent import Recurrent
@@ -157,6 +157,7 @@ class CompiledSteps:
         self._machine = native.module().Machine(
             stack.native, capacity, POLICIES.index(nonfinite), threads, np.empty, width, np.dtype(np.float32)
         )
+        self._refuses = np.full(capacity, nonfinite == "raise")
         ends = np.cumsum([0, *(len(start) for start in network.starts)]).tolist()
         self._parts = [slice(*both) for both in pairwise(ends)]
         self._size: int = ends[-1]
@@ -174,7 +175,7 @@ class CompiledSteps:
         """As `PlainSteps.step`."""
         answer = self._machine.step(native.address(rows), len(rows), native.address(x), native.address(out))
         if answer:
-            raise self._error(answer, x, [self._machine.steps(row) for row in rows.tolist()], who)
+            raise self._error(answer, rows, x, [self._machine.steps(row) for row in rows.tolist()], who)
         return out
 
     def run(self, row: int, x: NDArray[Any], *, out: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -182,12 +183,21 @@ class CompiledSteps:
         answer = self._machine.run(row, len(x), native.address(x), native.address(out))
         if answer:
             first = self._machine.steps(row)
-            raise self._error(answer, x, range(first, first + len(x)))
+            raise self._error(answer, np.full(len(x), row), x, range(first, first + len(x)))
         return out
 
-    def _error(self, answer: int, x: NDArray[Any], steps: Sequence[int], who: Sequence[object] = ()) -> Exception:
-        refused = self._network.reading.refusal(x, np.array(steps), who) if answer == _REFUSED else None
-        return refused or busy()
+    def _error(
+        self, answer: int, rows: NDArray[np.int64], x: NDArray[Any], steps: Sequence[int], who: Sequence[object] = ()
+    ) -> Exception:
+        if answer != _REFUSED:
+            return busy()
+        return refusal_of(self._network.reading, self._refuses[rows], x, np.array(steps), who) or busy()
+
+    def set_policy(self, row: int, nonfinite: str) -> None:
+        """As `PlainSteps.set_policy`."""
+        if self._machine.set_policy(row, POLICIES.index(nonfinite)):
+            raise busy()
+        self._refuses[row] = nonfinite == "raise"
 
     def reset(self, row: int) -> None:
         """As `PlainSteps.reset`."""

@@ -23,7 +23,7 @@ class ForecasterPool(NamedStreams[ForecasterStream]):
     Args:
         model: The forecaster.
         capacity: The largest number of open series.
-        nonfinite: As for `ForecasterStream`, for all of them.
+        nonfinite: As for `ForecasterStream`, for those that `open` gives no other policy.
 
     Raises:
         ArgumentError: `capacity` is no whole number of at least 1, or there is no such policy.
@@ -33,25 +33,29 @@ class ForecasterPool(NamedStreams[ForecasterStream]):
         super().__init__(capacity)
         self._model, self._nonfinite = model, check_policy(nonfinite)
 
-    def open(self, id: Id | None = None, blob: bytes | None = None, *, series: str | None = None) -> Id:
+    def open(
+        self, id: Id | None = None, blob: bytes | None = None, *, series: str | None = None,
+        nonfinite: str | None = None,
+    ) -> Id:  # fmt: skip
         """Open a stream; returns its id.
 
         Args:
             id: Its name, a word or a whole number; by default the next whole number that is free.
             blob: A snapshot to go on from, of this pool or of a stream of the model; by default the series starts.
             series: Name of a series of training, which is gone on with; None for a new one.
+            nonfinite: What this stream does about missing and infinite values; the pool's policy by default.
 
         Raises:
-            ArgumentError: `full`, `taken` (there is an open stream of that name), the id is of another type, or
-                `series` is given beside a snapshot.
+            ArgumentError: `full`, `taken` (there is an open stream of that name), the id is of another type,
+                `series` is given beside a snapshot, or there is no such policy.
             DataError: `id`, no such series was in training.
             SnapshotError: `blob` is no snapshot of this model.
             StreamBusy: Another thread uses the pool.
         """
-        return self._opened(id, blob, series)
+        return self._opened(id, blob, series, self._nonfinite if nonfinite is None else nonfinite)
 
-    def _made(self, blob: bytes | None, series: str | None) -> ForecasterStream:
-        return ForecasterStream(self._model, blob, series=series, nonfinite=self._nonfinite)
+    def _made(self, blob: bytes | None, series: str | None, nonfinite: str) -> ForecasterStream:
+        return ForecasterStream(self._model, blob, series=series, nonfinite=nonfinite)
 
     def step(
         self, ids: Iterable[Id], values: Values, times: Sequence[Any] | NDArray[Any] | None = None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ostinato.maps.base import State
 from ostinato.runtime.one_step import OneStep
+from ostinato.runtime.reading import refusal_of
 from ostinato.runtime.turns import Turns
 
 
@@ -23,7 +24,7 @@ class PlainSteps:
     """
 
     def __init__(self, network: OneStep, capacity: int, nonfinite: str) -> None:
-        self.network, self.nonfinite = network, nonfinite
+        self.network, self.policies = network, [nonfinite] * capacity
         self.arrays = [np.repeat(start[None], capacity, axis=0) for start in network.starts]
         self.counts = np.zeros(capacity, np.int64)
         self._turns = Turns()
@@ -50,7 +51,7 @@ class PlainSteps:
             StreamBusy: Another thread is at work.
         """
         with self._turns:
-            self._check(x, self.counts[rows], who)
+            self._check(rows.tolist(), x, self.counts[rows], who)
             for i, row in enumerate(rows.tolist()):
                 self._one(row, x[i], out[i])
         return out
@@ -62,19 +63,20 @@ class PlainSteps:
             DataError: `nonfinite`, by the policy; the row has not moved.
         """
         with self._turns:
-            self._check(x, self.counts[row] + np.arange(len(x)))
+            self._check([row] * len(x), x, self.counts[row] + np.arange(len(x)))
             for given, y in zip(x, out, strict=True):
                 self._one(row, given, y)
         return out
 
-    def _check(self, x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()) -> None:
-        error = self.network.reading.refusal(x, steps, who) if self.nonfinite == "raise" else None
+    def _check(self, rows: list[int], x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()) -> None:
+        refuses = np.array([self.policies[row] == "raise" for row in rows], bool)
+        error = refusal_of(self.network.reading, refuses, x, steps, who)
         if error is not None:
             raise error
 
     def _one(self, row: int, x: NDArray[Any], y: NDArray[np.float32]) -> None:
         network = self.network
-        if self.nonfinite == "hold" and not network.reading.symbols:
+        if self.policies[row] == "hold" and not network.reading.symbols:
             held = self.arrays[-1][row].reshape(x.shape)
             np.copyto(held, x, where=np.isfinite(x))
             x = held
@@ -90,6 +92,11 @@ class PlainSteps:
     def reset(self, row: int) -> None:
         """The row starts anew."""
         self.write(row, 0, self.network.starts)
+
+    def set_policy(self, row: int, nonfinite: str) -> None:
+        """What a row does about numbers that are not finite from now on; it keeps that when it is reset."""
+        with self._turns:
+            self.policies[row] = nonfinite
 
     def read(self, row: int) -> tuple[int, list[NDArray[np.float32]]]:
         """How many steps a row has made, and copies of its arrays, in the order of `OneStep.starts`."""

@@ -29,7 +29,7 @@ class Pool:
     Args:
         stepping: Of the network.
         capacity: The largest number of open streams.
-        nonfinite: As for `ostinato.runtime.stream.Stream`, for all of them.
+        nonfinite: As for `ostinato.runtime.stream.Stream`, for those that `open` gives no other policy.
         threads: The most that a step may use, if it is large enough; OSTINATO_THREADS or 1 by default.
 
     Raises:
@@ -45,7 +45,7 @@ class Pool:
             threads = native.threads(1)
         check_count("threads", threads)
         self._stepping, self._network = stepping, stepping.network
-        check_policy(nonfinite)
+        self._nonfinite = check_policy(nonfinite)
         try:
             if capacity > _MOST:
                 raise MemoryError
@@ -74,29 +74,32 @@ class Pool:
     def __iter__(self) -> Iterator[Id]:
         return iter(tuple(self._rows))
 
-    def open(self, id: Id | None = None, blob: bytes | None = None) -> Id:
+    def open(self, id: Id | None = None, blob: bytes | None = None, *, nonfinite: str | None = None) -> Id:
         """Open a stream; returns its id.
 
         Args:
             id: Its name, a word or a whole number; by default the next whole number that is free.
             blob: A snapshot to go on from, of this pool or of any stream of the network.
+            nonfinite: What this stream does about NaN and infinities; the pool's policy by default.
 
         Raises:
-            ArgumentError: `full`, `taken` (there is an open stream of that name), or the id is of another type.
+            ArgumentError: `full`, `taken` (there is an open stream of that name), the id is of another type, or there
+                is no such policy.
             SnapshotError: `blob` is no snapshot of this network.
             StreamBusy: Another thread uses the pool.
         """
         with self._turns:
-            return self._opened(id, blob)
+            return self._opened(id, blob, self._nonfinite if nonfinite is None else nonfinite)
 
-    def _opened(self, id: Id | None, blob: bytes | None) -> Id:
-        id = self._ids.free(id, self._rows)
+    def _opened(self, id: Id | None, blob: bytes | None, nonfinite: str) -> Id:
+        id, nonfinite = self._ids.free(id, self._rows), check_policy(nonfinite)
         found = None if blob is None else self._network.unpacked(blob)
         row = self._free[-1]
         if found is None:
             self._steps.reset(row)
         else:
             self._steps.write(row, *found)
+        self._steps.set_policy(row, nonfinite)
         self._rows[id] = self._free.pop()
         return id
 

@@ -106,9 +106,17 @@ class Reading:
                 place.append(f"feature {feature[0] if len(feature) == 1 else tuple(feature)}")
             where.append(", ".join(place))
         return DataError(
-            "x must be finite", got=str(x[tuple(at[0])]), where=where, count=len(at), code="nonfinite",
+            "x must be finite, and fit into float32", got=str(x[tuple(at[0])]), where=where, count=len(at),
+            code="nonfinite",
             fix='Repair it, or open the stream with nonfinite="hold" or nonfinite="propagate". The state is as it was.',
         )  # fmt: skip
+
+
+def refusal_of(
+    reading: Reading, refuses: NDArray[np.bool_], x: NDArray[Any], steps: NDArray[np.int64], who: Sequence[object] = ()
+) -> OstinatoError | None:
+    """As `Reading.refusal`, of those rows that `refuses [n]` says refuse numbers that are not finite."""
+    return reading.refusal(x[refuses], steps[refuses], [one for one, its in zip(who, refuses, strict=False) if its])
 
 
 @dataclass(frozen=True)

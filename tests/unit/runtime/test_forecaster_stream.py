@@ -130,6 +130,20 @@ def test_gaps_are_treated_as_the_reader_treats_them(cleaning, places):
     assert np.array_equal(found.times, times)
 
 
+def test_each_series_of_a_pool_may_have_a_policy_of_its_own():
+    pool = forecaster().pool(3, nonfinite="hold")
+    pool.open("held"), pool.open("refused", nonfinite="raise"), pool.open("passed", nonfinite="propagate")
+    pool.step(["held", "refused", "passed"], [1.0, 2.0, 3.0])
+    pool.step(["held", "refused", "passed"], [np.nan, 3.0, np.nan])
+    before = pool.snapshot("refused")
+    with pytest.raises(DataError, match="nan"):
+        pool.step(["refused"], [np.nan])
+    assert pool.snapshot("refused") == before
+    pool.close("refused")
+    with pytest.raises(ArgumentError, match="raise, hold, propagate"):
+        pool.open("refused", nonfinite="ignore")
+
+
 def test_hold_repeats_the_last_value_as_the_reader_masks():
     model = forecaster(timed=True, cleaning=Cleaning(missing="mask"))
     holes = VALUES.copy()
