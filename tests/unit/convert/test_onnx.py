@@ -34,16 +34,11 @@ def test_every_layer_and_cell_is_met():
     assert {s.name for s in SAMPLES} >= {*MAPS, *CELLS, "bidirectional"}
 
 
-def bound(sample: Sample) -> float:
-    """1e-5; ten times that for layer-normalised LSTMs, whose cells divide by small spreads and so enlarge rounding."""
-    return 1e-4 if "LayerNormLSTM" in str(sample) else compare.TOLERANCE
-
-
 @pytest.mark.parametrize("name", sorted({s.name for s in SAMPLES}))
 def test_whole_sequences(name):
     for sample in (s for s in SAMPLES if s.name == name):
         model = network(sample)
-        assert export.check(model, export.to_onnx(model)) <= bound(sample), sample
+        assert export.check(model, export.to_onnx(model)) <= compare.TOLERANCE, sample
 
 
 @pytest.mark.parametrize("name", sorted({s.name for s in SAMPLES}))
@@ -52,7 +47,7 @@ def test_steps(name):
         model = network(sample)
         timed = len(sample.shape) == 2 or name == "embedding" or sample.shape == (None,)
         if timed and why_not(sample.parts) is None:
-            assert export.check(model, export.to_onnx(model, step=True)) <= bound(sample), sample
+            assert export.check(model, export.to_onnx(model, step=True)) <= compare.TOLERANCE, sample
         else:
             with pytest.raises(ConversionError, match="one step at a time"):
                 export.to_onnx(model, step=True)
