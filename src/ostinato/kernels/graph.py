@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ostinato.cells.base import Cell
-from ostinato.kernels.base import TORCH, Call, States
+from ostinato.kernels.base import Call, States
 from ostinato.kernels.loops import arrange, compute, names_of, pull_back
+from ostinato.kernels.reference import slopes_by_formula
 from ostinato.runtime import native
-from ostinato.scans.loop import loop
 
 _WEIGHTS = "Tensor x, Tensor h, Tensor? c, Tensor W, Tensor U, Tensor b, Tensor? b_rec, Tensor? mask"
 _LIBRARY: Any = torch.library.Library("ostinato", "DEF")  # type: ignore[no-untyped-call]
@@ -124,12 +124,8 @@ def _by_formula(ctx: Any, slopes: tuple[Tensor | None, ...]) -> list[Tensor | No
     x, *given = _given(cell, tensors[0], tuple(tensors[1:]))
     n = len(cell.states)
     w = dict(zip(names_of(cell), given[n:], strict=True))
-    y, last = loop(TORCH, cell, w, x, tuple(given[:n]), mask=mask, reverse=reverse)
-    pairs = [(o, d) for o, d in zip((y, *last), slopes, strict=False) if d is not None]
     wanted = [t for t, need in zip(tensors, ctx.needs_input_grad, strict=False) if need]
-    found = iter(
-        torch.autograd.grad([o for o, _ in pairs], wanted, [d for _, d in pairs], create_graph=True, allow_unused=True)
-    )
+    found = iter(slopes_by_formula(Call(cell, w, x, tuple(given[:n]), mask, reverse), wanted, slopes[: 1 + n]))
     return [next(found) if need else None for need in ctx.needs_input_grad[:7]]
 
 
