@@ -152,3 +152,16 @@ def test_they_do_not_break_a_graph(cell: Cell, mask: Tensor) -> None:
     y = torch.compile(run, fullgraph=True, backend="aot_eager")(c.x)
     same(y, run(c.x), what="outputs")
     same(*(torch.autograd.grad(z.square().sum(), c.x)[0] for z in (y, run(c.x))), what="slopes")
+
+
+@each
+@masks
+def test_slopes_in_bf16_are_as_exact_as_without_a_node_of_our_own(cell: Cell, mask: Tensor) -> None:
+    """Autocast keeps the bf16 copy of a leaf; with it the slopes of all steps would be added up in bf16."""
+    c = problem(cell, time=6).call(torch.float32, mask=mask)
+    found = []
+    for way in (ATEN.forward, lambda c: aten._compute(c, aten._weights(c))):
+        with torch.autocast("cpu", torch.bfloat16):
+            y, state = way(c)
+        found.append(torch.autograd.grad(y.float().square().sum() + state[0].float().sum(), [c.x, c.w["W"], c.w["U"]]))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

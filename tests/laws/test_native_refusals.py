@@ -94,14 +94,31 @@ def test_masks_and_noise_that_it_cannot_take_are_refused_by_the_kernel_too():
         NATIVE.forward(c._replace(noise=torch.ones(13, 4)))
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", ["x", "start h", "W", "U", "b", "b_rec"])
-def test_what_lost_its_shape_before_the_backward_pass_is_refused(name):
+def test_what_lost_its_shape_before_the_backward_pass_is_refused(name, compiled):
     c = call(CELLS["gru_reset_after"](4))
     c = c._replace(state=tuple(s.detach().requires_grad_() for s in c.state))
-    y, _ = NATIVE.forward(c)
-    {**c.w, "x": c.x, "start h": c.state[0]}[name].data = torch.zeros(1)
-    with pytest.raises(ShapeError, match="backward pass"):
+
+    def run(x):
+        return scan(c.cell, c.w, x, c.state)[0]
+
+    torch._dynamo.reset()
+    y = (torch.compile(run, fullgraph=True, backend="eager") if compiled else run)(c.x)
+    changed = {**c.w, "x": c.x, "start h": c.state[0]}[name]
+    changed.data = changed.data[:, :1] if name == "x" else changed.data[:1]
+    with pytest.raises(ShapeError, match=r"must (be|keep)"):
         y.sum().backward()
+
+
+def test_the_operation_of_the_graph_looks_at_shapes_itself():
+    def empty(*shape):
+        return torch.zeros(shape)
+
+    with pytest.raises(ShapeError, match="the weight U"):
+        torch.ops.ostinato.scan(
+            empty(2, 3, 4), empty(2, 8), None, empty(4, 8), empty(1, 1), empty(8), None, None, 0, 8, False, False
+        )
 
 
 @pytest.mark.parametrize("name", ["W", "U", "b", "b_rec"])

@@ -116,7 +116,8 @@ def _record(facts: _Facts, needs: tuple[bool, ...], tensors: States) -> tuple[St
     wanted = (*needs, *(False,) * (len(given) - len(needs)))  # torch's second bias may be none of the cell's
     leaves = tuple(t.detach().requires_grad_(need) for t, need in zip(given, wanted, strict=True))
     with torch.set_grad_enabled(any(needs)):
-        y, state = _compute(call._replace(x=leaves[0], state=leaves[1:n]), list(leaves[n:]))
+        # Views, since autocast keeps the bf16 copy of a leaf, and slopes of all steps would be added up in bf16.
+        y, state = _compute(call._replace(x=leaves[0], state=leaves[1:n]), [v.view_as(v) for v in leaves[n:]])
     return (y, *state), leaves
 
 

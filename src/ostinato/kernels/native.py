@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ostinato.cells.base import Cell
-from ostinato.errors import KernelError, ShapeError
+from ostinato.errors import KernelError
 from ostinato.kernels.base import Call, Kernel, States, transformed
 from ostinato.kernels.graph import in_graph
-from ostinato.kernels.loops import arrange, compute, names_of, pull_back
+from ostinato.kernels.loops import arrange, changed, compute, names_of, pull_back
 from ostinato.kernels.reference import slopes_by_formula
 from ostinato.runtime import native
 
@@ -113,12 +113,8 @@ class _Loop(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> tuple[Any, ...]:
         cell, spans, reverse, names, n_states = ctx.facts
         tensors = ctx.saved_tensors
-        if [t.shape for t in tensors] != ctx.shapes:  # through `.data`, which torch does not see
-            raise ShapeError(
-                "inputs, start states and weights must keep their shapes until the backward pass",
-                got=f"{[tuple(t.shape) for t in tensors]} instead of {[tuple(s) for s in ctx.shapes]}",
-                fix="Change them after it.",
-            )
+        if [t.shape for t in tensors] != ctx.shapes:
+            raise changed(tensors)
         nothing = (None,) * 5
         if dy is None and all(d is None for d in dlast):
             return *nothing, *(None for _ in tensors)
