@@ -19,6 +19,11 @@ WRONG = {
     "other rows": lambda call: call._replace(state=tuple(s[:-1] for s in call.state)),
     "mask of numbers": lambda call: call._replace(mask=torch.ones(BATCH, TIME)),
     "short mask": lambda call: call._replace(mask=torch.ones(BATCH, TIME - 1, dtype=torch.bool)),
+    "narrow W": lambda call: call._replace(w={**call.w, "W": call.w["W"][:, :-1]}),
+    "low U": lambda call: call._replace(w={**call.w, "U": call.w["U"][:-1]}),
+    "narrow U": lambda call: call._replace(w={**call.w, "U": call.w["U"][:, :-1]}),
+    "short b": lambda call: call._replace(w={**call.w, "b": call.w["b"][:-1]}),
+    "short extra weights": lambda call: call._replace(w={**call.w, **{k: call.w[k][:-1] for k in call.cell.extra()}}),
 }
 
 
@@ -31,6 +36,8 @@ def run(call: Call) -> None:
 def test_what_does_not_fit_is_refused(name, change):
     call = problem(CELLS[name](UNITS)).call(torch.float32)
     run(call)
+    if change is WRONG["short extra weights"] and not call.cell.extra():
+        return
     with pytest.raises(ShapeError, match=r"must (be|get)") as caught:
         run(change(call))
     assert caught.value.got
@@ -38,6 +45,20 @@ def test_what_does_not_fit_is_refused(name, change):
         if KERNELS[kernel].why_not(call) is None:
             with force(kernel), pytest.raises(ShapeError):
                 run(change(call))
+
+
+@pytest.mark.parametrize("part", ["x", "state", "mask", "U"])
+@pytest.mark.parametrize("name", CELLS)
+def test_one_call_is_on_one_device(name, part):
+    call = problem(CELLS[name](UNITS)).call(torch.float32, mask=torch.ones(BATCH, TIME, dtype=torch.bool))
+    away = {
+        "x": call._replace(x=call.x.to("meta")),
+        "state": call._replace(state=tuple(s.to("meta") for s in call.state)),
+        "mask": call._replace(mask=call.mask.to("meta")),
+        "U": call._replace(w={**call.w, "U": call.w["U"].to("meta")}),
+    }[part]
+    with pytest.raises(ArgumentError, match=r"one device.*cpu, meta"):
+        run(away)
 
 
 def test_there_is_no_other_kernel():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from tests.laws.problems import problem
 
 from ostinato.cells import CELLS, Cell
 from ostinato.cells.lstm import LSTM
-from ostinato.errors import ArgumentError, KernelError
+from ostinato.errors import ArgumentError, KernelError, ShapeError
 from ostinato.kernels import KERNELS, choose, force, scan
 from ostinato.kernels.base import Call
+from ostinato.maps.dense import Dense
 from ostinato.runtime import native
+from ostinato.runtime.machine import Machine
+from ostinato.scans.recurrent import Recurrent
 
 pytestmark = pytest.mark.skipif(native.available() is not None, reason=str(native.available()))
 
@@ -88,3 +92,52 @@ def test_masks_and_noise_that_it_cannot_take_are_refused_by_the_kernel_too():
             NATIVE.forward(c._replace(mask=mask))
     with pytest.raises(KernelError, match="recurrent dropout"):
         NATIVE.forward(c._replace(noise=torch.ones(13, 4)))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", ["x", "start h", "W", "U", "b", "b_rec"])
+def test_what_lost_its_shape_before_the_backward_pass_is_refused(name, compiled):
+    c = call(CELLS["gru_reset_after"](4))
+    c = c._replace(state=tuple(s.detach().requires_grad_() for s in c.state))
+
+    def run(x):
+        return scan(c.cell, c.w, x, c.state)[0]
+
+    torch._dynamo.reset()
+    y = (torch.compile(run, fullgraph=True, backend="eager") if compiled else run)(c.x)
+    changed = {**c.w, "x": c.x, "start h": c.state[0]}[name]
+    changed.data = changed.data[:, :1] if name == "x" else changed.data[:1]
+    with pytest.raises(ShapeError, match=r"must (be|keep)"):
+        y.sum().backward()
+
+
+def test_the_operation_of_the_graph_looks_at_shapes_itself():
+    def empty(*shape):
+        return torch.zeros(shape)
+
+    with pytest.raises(ShapeError, match="the weight U"):
+        torch.ops.ostinato.scan(
+            empty(2, 3, 4), empty(2, 8), None, empty(4, 8), empty(1, 1), empty(8), None, None, 0, 8, False, False
+        )
+
+
+@pytest.mark.parametrize("name", ["W", "U", "b", "b_rec"])
+@pytest.mark.parametrize("kind", CELLS)
+def test_arrays_of_other_shapes_are_refused_below_torch(kind, name):
+    cell = CELLS[kind](4)
+    w = {key: np.zeros(weight.shape, np.float32) for key, weight in cell.weights(2).items()}
+    x, state = np.zeros((3, 5, 2), np.float32), (np.zeros((3, 4), np.float32),) * len(cell.states)
+    for key in w if name == "b_rec" else [name]:
+        wrong = {**w, key: w[key][..., :-1]}
+        with pytest.raises(ShapeError, match=f"the weight {key} of"):
+            Machine([Recurrent(cell)], [wrong]).run(x, states=[state])
+    missing = {key: value for key, value in w.items() if key != "b"}
+    with pytest.raises(ShapeError, match="the weight b of"):
+        Machine([Recurrent(cell)], [missing]).run(x, states=[state])
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(2, np.float32), np.zeros((1, 3), np.float32)])
+def test_a_bias_of_another_shape_is_refused(wrong):
+    w = {"W": np.zeros((2, 3), np.float32), "b": wrong}
+    with pytest.raises(ShapeError, match="the weight b of Dense"):
+        Machine([Dense(3)], [w]).run(np.zeros((4, 2), np.float32))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from ostinato.cells.base import Cell
-from ostinato.errors import ShapeError
+from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps.base import Weights
 from ostinato.runtime.arrays import Namespace
 from ostinato.scans.loop import loop
@@ -50,6 +50,7 @@ class Kernel:
 
     def forward(self, call: Call) -> tuple[Tensor, States]:
         """Outputs `[batch, time, units]` and final states `[batch, units]`, differentiable by autograd."""
+        check_device(call)
         return loop(
             TORCH, call.cell, call.w, call.x, call.state,
             mask=call.mask, reverse=call.reverse, noise=call.noise, zone=call.zone,
@@ -70,21 +71,46 @@ def _within_func() -> bool:
 
 
 def check(call: Call) -> None:
-    """Raise `ShapeError` unless all shapes of `call` fit each other."""
-    x, w, units = call.x, call.w, call.cell.units
-    if x.ndim != 3 or x.shape[2] != w["W"].shape[0]:
-        _refuse(f"the input of {type(call.cell).__name__} must be (batch, time, {w['W'].shape[0]})", x)
-    if len(call.state) != len(call.cell.states):
+    """Raise `ShapeError` unless all shapes of `call` fit each other: fused loops read beyond too small a weight."""
+    x, w, cell = call.x, call.w, call.cell
+    units, width = cell.units, len(cell.gates) * cell.units
+    W, U, b = w["W"], w["U"], w["b"]
+    if x.ndim != 3 or x.shape[2] != W.shape[0]:
+        _refuse(f"the input of {type(cell).__name__} must be (batch, time, {W.shape[0]})", x)
+    batch, time, features = x.shape
+    if W.shape != (features, width):
+        _refuse(f"the weight W of {type(cell).__name__} must be ({features}, {width})", W)
+    if U.shape != (units, width):
+        _refuse(f"the weight U of {type(cell).__name__} must be ({units}, {width})", U)
+    if b.shape != (width,):
+        _refuse(f"the weight b of {type(cell).__name__} must be ({width},)", b)
+    for name, weight in cell.extra().items():
+        if w[name].shape != weight.shape:
+            _refuse(f"the weight {name} of {type(cell).__name__} must be {weight.shape}", w[name])
+    if len(call.state) != len(cell.states):
         raise ShapeError(
-            f"{type(call.cell).__name__} must get {len(call.cell.states)} start states ({', '.join(call.cell.states)})",
+            f"{type(cell).__name__} must get {len(cell.states)} start states ({', '.join(cell.states)})",
             got=str(len(call.state)),
             fix="Pass one tensor per state.",
         )
-    for name, s in zip(call.cell.states, call.state, strict=True):
-        if s.shape != (x.shape[0], units):
-            _refuse(f"the start state {name} must be ({x.shape[0]}, {units})", s)
-    if call.mask is not None and (call.mask.shape != x.shape[:2] or call.mask.dtype != torch.bool):
-        _refuse(f"the mask must be a bool tensor ({x.shape[0]}, {x.shape[1]})", call.mask)
+    for name, s in zip(cell.states, call.state, strict=True):
+        if s.shape != (batch, units):
+            _refuse(f"the start state {name} must be ({batch}, {units})", s)
+    if call.mask is not None and (call.mask.shape != (batch, time) or call.mask.dtype != torch.bool):
+        _refuse(f"the mask must be a bool tensor ({batch}, {time})", call.mask)
+
+
+def check_device(call: Call) -> None:
+    """Raise `ArgumentError` unless all of `call` is on one device."""
+    mask = () if call.mask is None else (call.mask,)
+    weights = (call.w[name] for name in ("W", "U", "b", *call.cell.extra()))
+    others = {part.device for part in (*call.state, *mask, *weights)} - {call.x.device}
+    if others:
+        raise ArgumentError(
+            "inputs, mask, start states and weights must be on one device",
+            got=", ".join(sorted(map(str, (call.x.device, *others)))),
+            fix="Move them with .to(device).",
+        )
 
 
 def _refuse(rule: str, got: Any) -> None:

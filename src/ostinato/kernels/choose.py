@@ -115,12 +115,13 @@ def scan(
 
 
 def watched(context: Context, seen: dict[str, Choice]) -> Context:
-    """`context` with a scan that notes its choices in `seen`, by the cell's class name."""
+    """`context` with a scan that notes its choices in `seen`, by the cell's class name; two directions may differ."""
 
     def note(cell: Cell, w: Weights, x: Tensor, state: States, **options: Any) -> tuple[Tensor, States]:
         call = Call(cell, w, x, state, **options)
         check(call)
-        seen[type(cell).__name__] = choose(call)
+        choice, name = choose(call), type(cell).__name__
+        seen[name if seen.get(name, choice) == choice else f"{name} in reverse"] = choice
         result: tuple[Tensor, States] = context.scan(cell, w, x, state, **options)
         return result
 

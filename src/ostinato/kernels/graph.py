@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ostinato.cells.base import Cell
-from ostinato.kernels.base import TORCH, Call, States
-from ostinato.kernels.loops import arrange, compute, names_of, pull_back
+from ostinato.kernels.base import Call, States, check
+from ostinato.kernels.loops import arrange, changed, compute, names_of, pull_back
+from ostinato.kernels.reference import slopes_by_formula
 from ostinato.runtime import native
-from ostinato.scans.loop import loop
 
 _WEIGHTS = "Tensor x, Tensor h, Tensor? c, Tensor W, Tensor U, Tensor b, Tensor? b_rec, Tensor? mask"
 _LIBRARY: Any = torch.library.Library("ostinato", "DEF")  # type: ignore[no-untyped-call]
@@ -29,9 +29,10 @@ _LIBRARY.define(
     "bool inputs, bool weights) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 
-_TAPES: dict[int, Any] = {}
-"""Runs whose backward pass may come, by number. A graph hands the number on in a tensor, and the run lives as long as
-the memory of that tensor. A number that leads nowhere costs a second forward pass and nothing else."""
+_TAPES: dict[int, tuple[Any, torch.Size]] = {}
+"""Runs whose backward pass may come, with the shape of their inputs, by number. A graph hands the number on in a
+tensor, and the run lives as long as the memory of that tensor. A number that leads nowhere costs a second forward pass
+and nothing else."""
 
 _NUMBERS = itertools.count(1)
 
@@ -50,9 +51,19 @@ def _given(cell: Cell, x: Tensor, tensors: tuple[Tensor | None, ...]) -> States:
     return (x, *[t for t in tensors if t is not None])
 
 
+def _checked(cell: Cell, given: States, mask: Tensor | None, slopes: tuple[Tensor | None, ...] = ()) -> None:
+    """Raise `ShapeError` unless all shapes fit, whatever happened to the tensors since the graph was made."""
+    x, n = given[0], 1 + len(cell.states)
+    check(Call(cell, dict(zip(names_of(cell), given[n:], strict=True)), x, given[1:n], mask))
+    due = ((*x.shape[:2], cell.units), *((len(x), cell.units),) * 2)
+    if any(d is not None and d.shape != shape for d, shape in zip(slopes, due, strict=False)):
+        raise changed(given)
+
+
 def _scan(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *tensors, mask, number, units, reverse, training = rest
     cell = native.cell_of(number, units)
+    _checked(cell, _given(cell, x, tuple(tensors)), mask)
     given = arrange(x, mask)
     y, last, run = compute(
         cell, given.spans, reverse=reverse, names=names_of(cell), tensors=_given(cell, given.x, tuple(tensors)),
@@ -61,7 +72,7 @@ def _scan(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     place = np.zeros(1, np.int64)
     if training:
         place[0] = key = next(_NUMBERS)
-        _TAPES[key] = run
+        _TAPES[key] = run, x.shape
         weakref.finalize(place, _TAPES.pop, key, None).atexit = False
     return given.put_back(y), last[0], last[1] if len(last) > 1 else x.new_empty(0), torch.from_numpy(place)
 
@@ -77,9 +88,12 @@ def _backward(*arguments: Any) -> tuple[Tensor, ...]:
     dy, dh, dc, tape, x, *tensors, mask, number, units, reverse, inputs, weights = arguments
     cell = native.cell_of(number, units)
     names = names_of(cell)
+    _checked(cell, _given(cell, x, tuple(tensors)), mask, (dy, dh, dc))
     given = arrange(x, mask)
     plain = _given(cell, given.x, tuple(tensors))
-    run = _TAPES.get(int(tape))
+    run, shape = _TAPES.get(int(tape), (None, x.shape))
+    if shape != x.shape:
+        raise changed((x,))
     if run is None or run.spent:
         _, _, run = compute(cell, given.spans, reverse=reverse, names=names, tensors=plain, training=True)
     if dy is not None and given.order is not None:
@@ -124,12 +138,8 @@ def _by_formula(ctx: Any, slopes: tuple[Tensor | None, ...]) -> list[Tensor | No
     x, *given = _given(cell, tensors[0], tuple(tensors[1:]))
     n = len(cell.states)
     w = dict(zip(names_of(cell), given[n:], strict=True))
-    y, last = loop(TORCH, cell, w, x, tuple(given[:n]), mask=mask, reverse=reverse)
-    pairs = [(o, d) for o, d in zip((y, *last), slopes, strict=False) if d is not None]
     wanted = [t for t, need in zip(tensors, ctx.needs_input_grad, strict=False) if need]
-    found = iter(
-        torch.autograd.grad([o for o, _ in pairs], wanted, [d for _, d in pairs], create_graph=True, allow_unused=True)
-    )
+    found = iter(slopes_by_formula(Call(cell, w, x, tuple(given[:n]), mask, reverse), wanted, slopes[: 1 + n]))
     return [next(found) if need else None for need in ctx.needs_input_grad[:7]]
 
 

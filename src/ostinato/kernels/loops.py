@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ostinato.cells.base import Cell
+from ostinato.errors import ShapeError
 from ostinato.kernels.base import States
 from ostinato.kernels.kept import kept
 from ostinato.runtime import native
@@ -104,6 +106,15 @@ def compute(
         _address(y), _address(last[0]), _address(_second(last)), training, n,
     )  # fmt: skip
     return y, last, run
+
+
+def changed(tensors: Sequence[Tensor]) -> ShapeError:
+    """What a backward pass raises whose tensors got other shapes since the forward pass, through `.data` say."""
+    return ShapeError(
+        "inputs, start states and weights must keep their shapes until the backward pass",
+        got=", ".join(str(tuple(t.shape)) for t in tensors),
+        fix="Change them after it.",
+    )
 
 
 def _second(items: Any) -> Any:

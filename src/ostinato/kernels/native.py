@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ostinato.cells.base import Cell
 from ostinato.errors import KernelError
-from ostinato.kernels.base import TORCH, Call, Kernel, States, transformed
+from ostinato.kernels.base import Call, Kernel, States, transformed
 from ostinato.kernels.graph import in_graph
-from ostinato.kernels.loops import arrange, compute, names_of, pull_back
+from ostinato.kernels.loops import arrange, changed, compute, names_of, pull_back
+from ostinato.kernels.reference import slopes_by_formula
 from ostinato.runtime import native
-from ostinato.scans.loop import loop
 
 
 class Native(Kernel):
@@ -46,6 +46,8 @@ class Native(Kernel):
         for part in (*[call.w[name] for name in names_of(call.cell)], *call.state):
             if part.dtype is not torch.float32 or not part.is_cpu:
                 return "weights and start states must be float32 on the CPU like the inputs"
+        if call.mask is not None and not call.mask.is_cpu:
+            return "the mask must be on the CPU like the inputs"
         return transformed()
 
     def forward(self, call: Call) -> tuple[Tensor, States]:
@@ -102,6 +104,7 @@ class _Loop(torch.autograd.Function):
         if training:
             ctx.save_for_backward(*tensors)
             ctx.facts = cell, spans, reverse, names, n_states
+            ctx.shapes = [t.shape for t in tensors]
             ctx.run = run
             ctx.set_materialize_grads(False)
         return y, *last
@@ -110,6 +113,8 @@ class _Loop(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> tuple[Any, ...]:
         cell, spans, reverse, names, n_states = ctx.facts
         tensors = ctx.saved_tensors
+        if [t.shape for t in tensors] != ctx.shapes:
+            raise changed(tensors)
         nothing = (None,) * 5
         if dy is None and all(d is None for d in dlast):
             return *nothing, *(None for _ in tensors)
@@ -133,11 +138,7 @@ def _by_formula(ctx: Any, tensors: tuple[Tensor, ...], dy: Tensor | None, dlast:
     if spans is not None:
         t = torch.arange(x.shape[1])[None]
         mask = (t >= spans[0][:, None]) & (t < (spans[0] + spans[1])[:, None])
-    y, last = loop(TORCH, cell, w, x, state, mask=mask, reverse=reverse)
-    pairs = [(o, d) for o, d in zip((y, *last), (dy, *dlast), strict=True) if d is not None]
     needs = ctx.needs_input_grad[5:]
     wanted = [t for t, need in zip(tensors, needs, strict=True) if need]
-    found = iter(
-        torch.autograd.grad([o for o, _ in pairs], wanted, [d for _, d in pairs], create_graph=True, allow_unused=True)
-    )
+    found = iter(slopes_by_formula(Call(cell, w, x, state, mask, reverse), wanted, (dy, *dlast)))
     return [next(found) if need else None for need in needs]

@@ -15,6 +15,7 @@ from ostinato.maps.embedding import Embedding
 from ostinato.scans.base import Scan
 
 _STEPS = 4
+FASTEST = "the fastest for this cell"
 
 
 def explain_choices(layers: Sequence[KerasLayer], shape: Shape) -> dict[str, str]:
@@ -43,6 +44,6 @@ def _choice(layer: KerasLayer, shape: tuple[int, ...], *, training: bool) -> str
     context = Context(TORCH, scan, (lambda x, rate, axes: x) if training else None)
     layer.part.apply(watched(context, seen), layer.tensors(), x)
     return ", ".join(
-        f"kernel={choice.kernel}" + "".join(f": {kernel}: {why}" for kernel, why in choice.reasons.items())
+        f"kernel={choice.kernel}: {'; '.join(f'{k}: {why}' for k, why in choice.reasons.items()) or FASTEST}"
         for choice in seen.values()
     )

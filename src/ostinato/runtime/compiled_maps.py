@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ostinato.errors import ShapeError
 from ostinato.maps.activation import Activation
 from ostinato.maps.base import Array, Part, Weights
 from ostinato.maps.dense import Dense
@@ -28,12 +29,21 @@ class Affine:
     Args:
         part: A layer for which `why_not` gives None.
         w: Its weights; later changes have no effect.
+
+    Raises:
+        ShapeError: The bias does not fit the matrix.
     """
 
     def __init__(self, part: Dense | Unembedding, w: Weights) -> None:
         main = np.ascontiguousarray(w["W"] if isinstance(part, Dense) else w["table"].T, np.float32)
         bias = np.ascontiguousarray(w["b"], np.float32) if "b" in w else None
         self.features, self.units = main.shape
+        if bias is not None and bias.shape != (self.units,):
+            raise ShapeError(
+                f"the weight b of {type(part).__name__} must be ({self.units},)",
+                got=str(bias.shape),
+                fix="Pass the weights of this layer.",
+            )
         at = (native.address(main), native.address(bias))
         self.packed = native.module().Affine(native.engine(), self.features, self.units, *at)
         self._function = native.FUNCTIONS.index(part.activation if isinstance(part, Dense) else "linear")

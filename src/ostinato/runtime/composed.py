@@ -60,7 +60,11 @@ def composed(cell: Cell, w: Weights) -> Any:
     Args:
         cell: The recurrence.
         w: Its weights by name.
+
+    Raises:
+        ShapeError: A weight is missing or has another shape.
     """
+    native.check_weights(cell, w)
     given = {field: np.ascontiguousarray(w[name], np.float32) for name, field in WEIGHTS.items() if name in w}
     activation, recurrent_activation, epsilon = options(cell)
     return native.module().Composed(

@@ -199,6 +199,18 @@ def why_not(
     return None if x.dtype == np.float32 else f"native code computes in float32, not {x.dtype}"
 
 
+def check_weights(cell: Cell, w: Weights) -> None:
+    """Raise `ShapeError` unless `w` holds all weights of `cell` in their shapes: compiled code is handed addresses."""
+    for name, weight in cell.weights(len(w["W"])).items():
+        got = np.shape(w[name]) if name in w else None
+        if got != weight.shape:
+            raise ShapeError(
+                f"the weight {name} of {type(cell).__name__} must be {weight.shape}",
+                got="none" if got is None else str(got),
+                fix="Pass the weights of this cell.",
+            )
+
+
 class Prepared:
     """A cell with its weights packed once, for NumPy arrays of float32. `why_not` must have said that it can be done.
 
@@ -211,9 +223,11 @@ class Prepared:
     Raises:
         KernelError: There is no such precision here; see `check_precision`.
         ArgumentError: There is no such precision.
+        ShapeError: A weight is missing or has another shape.
     """
 
     def __init__(self, cell: Cell, w: Weights, *, precision: str = "float32") -> None:
+        check_weights(cell, w)
         self.cell, self.features, self.precision = cell, int(w["W"].shape[0]), precision
         plain = [_plain(w[name], w[name].shape) for name in ("W", "U", "b", *cell.extra())]
         self.packed = packed(cell, self.features, [address(v) for v in plain], FORWARD, threads(1), precision)

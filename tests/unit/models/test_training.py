@@ -388,6 +388,19 @@ def test_choices_name_kernels_and_reasons():
     assert choices["lstm"].startswith("kernel=")
     assert "in training" in choices["lstm"]
     assert set(choices) == {"lstm", "gru"}
+    assert all(": " in said for said in choices.values()), "a choice without a reason"
+
+
+def test_choices_name_both_directions_if_they_differ():
+    back = LSTM(3, go_backwards=True, recurrent_dropout=0.3)
+    both = Sequential([Bidirectional(LSTM(3), backward_layer=back, input_shape=(5, 2))], seed=0).explain_choices()
+    calm, training = both["bidirectional"].split("; in training ")
+    forward, backward = training.split(", kernel=")
+    assert forward == calm
+    assert backward.startswith("reference: ")
+    assert "dropout" in backward
+    alike = Sequential([Bidirectional(LSTM(3), input_shape=(5, 2))], seed=0).explain_choices()
+    assert alike["bidirectional"].count("kernel=") == 1
 
 
 def test_a_second_fit_has_another_order_and_the_first_follows_the_seed():
