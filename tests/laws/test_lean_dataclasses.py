@@ -144,7 +144,7 @@ ACTIONS: dict[str, Callable[[Zoo], Any]] = {
         z.Base(3) == z.Own(3),
         z.Base(3) == z.Cell(3),
         z.Base(3) == 3,
-        z.Cell(3) != z.Users(3),
+        z.Cell(3) == z.Plain(3),
     ],
     "identity": lambda z: [z.Same([]) == z.Same([]), len({z.Same([]), z.Same([])})],
     "hash": lambda z: [
