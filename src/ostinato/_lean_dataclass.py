@@ -58,8 +58,9 @@ else:
         )
         if given:
             raise TypeError(f"{_called(self)} got an unexpected keyword argument {min(given)!r}")
-        if hasattr(self, "__post_init__"):
-            self.__post_init__()
+        after = getattr(self, "__post_init__", None)
+        if after is not None:
+            after()
 
     def _default(self, field):
         if field.default is not MISSING:
