@@ -16,7 +16,7 @@ LEVELS: dict[str, int] = {
     room: level
     for level, rooms in enumerate(
         (
-            ("errors", "version", "_optional", "_folder", "_native"),
+            ("errors", "version", "_optional", "_folder", "_lean_dataclass", "_native"),
             ("maps", "cells", "scans", "data", "metrics"),
             ("runtime", "report"),
             ("kernels", "losses"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_count
 from ostinato.maps.base import Array, State, Weight
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Cell(ABC):
     """s_t = f(s_{t-1}, x_t): subclasses write `gates`, `states` and `step`, and get everything else.
 

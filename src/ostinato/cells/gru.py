@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.cells.base import Cell
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, State
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class GRU(Cell):
     """h_t = (1 - z) h_{t-1} + z h~ with h~ = tanh(x_t W_n + b_n + (r h_{t-1}) U_n) and r, z = sigmoid(…).
 

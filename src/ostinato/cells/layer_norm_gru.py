@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.cells._normalise import normalised
 from ostinato.cells.base import Cell
 from ostinato.maps._check import check_positive
 from ostinato.maps.base import Array, State, Weight
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class LayerNormGRU(Cell):
     """h_t = (1 - z) h_{t-1} + z tanh(X_n + r H_n), with r, z = sigmoid(X + H).
 

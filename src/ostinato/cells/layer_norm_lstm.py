@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.cells._normalise import normalised
 from ostinato.cells.base import Cell
 from ostinato.maps._check import check_flag, check_positive
 from ostinato.maps.base import Array, State, Weight
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class LayerNormLSTM(Cell):
     """c_t = f c_{t-1} + i c~, h_t = o tanh(gain_c N(c_t) + shift_c).
 

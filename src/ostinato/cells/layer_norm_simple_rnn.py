@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.cells._normalise import normalised
 from ostinato.cells.base import Cell
 from ostinato.maps._check import check_positive
@@ -12,7 +12,7 @@ from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, State, Weight
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class LayerNormSimpleRNN(Cell):
     """h_t = f(g N(x_t W + h_{t-1} U) + b), N the layer normalisation (Ba et al. 2016, equation 4).
 

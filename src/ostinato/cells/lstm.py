@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.cells.base import Cell
 from ostinato.maps._check import check_flag
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, State, Weight
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class LSTM(Cell):
     """c_t = f c_{t-1} + i c~, h_t = o tanh(c_t) with i, f, o = sigmoid(…), c~ = tanh(…), each of x_t W + b + h_{t-1} U.
 

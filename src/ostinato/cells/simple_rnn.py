@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.cells.base import Cell
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, State
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class SimpleRNN(Cell):
     """h_t = f(x_t W + b + h_{t-1} U).
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.freq import Freq, Grid
 from ostinato.data.times import time_text
 from ostinato.errors import ArgumentError, DataError
@@ -19,7 +20,7 @@ _Duplicates = Literal["raise", "mean", "last"]
 _Gaps = Literal["raise", "fill", "as-is"]
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Cleaning:
     """What to do with imperfect tables. The defaults refuse everything that would need a guess.
 
@@ -64,7 +65,7 @@ class Cleaning:
             )
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Rows:
     """A long table as flat arrays, sorted by series and time once `ordered` was called.
 

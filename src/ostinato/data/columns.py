@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import DataError
 
 _TIME_FIRST = ("ds", "timestamp", "datetime", "date", "time", "period")
@@ -14,7 +14,7 @@ _ID = ("unique_id", "series_id", "item_id", "series", "id")
 _TARGET = ("y", "target", "value")
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Columns:
     """The names of a table's columns; None means "find it" by the rules of `ostinato.data.read_panel`.
 

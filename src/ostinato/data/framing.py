@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ostinato._lean_dataclass import lean_dataclass
 
 Floats = NDArray[np.float64]
 Numbers = float | Floats
@@ -39,7 +40,7 @@ class Frame(NamedTuple):
     spread: Floats
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Framing:
     """Takes level, trend and season out of each window by itself, so that nothing is learned from the future.
 

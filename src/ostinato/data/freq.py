@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.times import time_text
 from ostinato.errors import ArgumentError, DataError
 
@@ -68,7 +68,7 @@ class Grid(NamedTuple):
     residue: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Freq:
     """The step of a series. `str(freq)` and `Freq.parse` are each other's inverse.
 

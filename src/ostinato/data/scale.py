@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError, DataError
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class FittedScale:
     """The map `x -> (x - shift) / spread` and its inverse.
 
@@ -42,7 +42,7 @@ class FittedScale:
         return values
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class StandardScale:
     """Mean 0, standard deviation 1 (divided by the count). A constant series gets spread 1 and becomes all zeros."""
 
@@ -61,7 +61,7 @@ class StandardScale:
         return FittedScale(mean, spread if spread > 0 else 1.0)
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class MinMaxScale:
     """The smallest value becomes `low`, the largest `high`. A constant series gets spread 1 and becomes all `low`.
 

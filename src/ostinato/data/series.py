@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.columns import Columns
 from ostinato.data.freq import Freq
 from ostinato.data.times import read_times
 from ostinato.errors import ArgumentError, DataError
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Series:
     """One series.
 
@@ -46,7 +47,7 @@ class Cut(NamedTuple):
     after: Panel
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Panel:
     """Series that share a frequency.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError
 from ostinato.maps.base import Array, Map, Weights
 
@@ -103,7 +103,7 @@ def check_activation(name: object, *, argument: str = "activation") -> None:
         )
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Activation(Map):
     """Applies one nonlinearity to every number (softmax: along the last axis).
 

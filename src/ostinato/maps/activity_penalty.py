@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_size, sequence
 from ostinato.maps.base import Array, Context, Map, Out, Shape, State, Weights, silence
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class ActivityPenalty(Map):
     """The identity, which in training adds alpha · mean(x²) + beta · mean((x_t - x_{t-1})²) to the loss.
 

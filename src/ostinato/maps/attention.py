@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_choice, check_flag, sequence
 from ostinato.maps.activation import softmax
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
@@ -28,7 +28,7 @@ def attend(xp: Any, query: Array, key: Array, value: Array, *, scale: Array | fl
     return xp.where(keys, weights, xp.zeros_like(weights)) @ value
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Attention(Map):
     """Attention of a sequence over itself: each step's query is compared with all steps, or one learned query with all.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from ostinato._lean_dataclass import lean_dataclass
 
 Array = Any
 """An array of the namespace in use: `numpy.ndarray` or `torch.Tensor`."""
@@ -73,7 +74,7 @@ class Part(ABC):
         """Compute the layer. `x` is `[batch, *shape]`, `mask` `[batch, time]` with True for real steps."""
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Map(Part):
     """A layer without state: one formula. What lies at masked steps of its input counts as zero, whatever it is."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps._check import check_choice, check_count, check_flag, sequence, show
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Conv1D(Map):
     """y_t = f(sum_k x_{t s + k d} W_k + b): `kernel_size` neighbouring steps become `filters` features.
 

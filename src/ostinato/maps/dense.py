@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_count, check_flag, features
 from ostinato.maps.activation import FUNCTIONS, check_activation
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Dense(Map):
     """y = f(x W + b) on the last axis; every step of a sequence gets the same weights.
 

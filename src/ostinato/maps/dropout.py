@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_flag, check_rate
 from ostinato.maps.base import Array, Context, Map, Out, State, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Dropout(Map):
     """In training, zeroes each number with probability `rate` and divides the others by 1 - rate; else the identity.
 

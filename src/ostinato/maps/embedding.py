@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_count, check_flag
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Embedding(Map):
     """y = table[x]: each whole number in [0, input_dim) becomes a learned vector.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ShapeError
 from ostinato.maps._check import show
 from ostinato.maps.base import Array, Map, Shape, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Flatten(Map):
     """(batch, time, features) becomes (batch, time · features); the length must be fixed."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import sequence
 from ostinato.maps.base import Array, Map, Shape, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class GlobalMaxPooling1D(Map):
     """y = max of x over time; masked steps do not count, a sequence without real steps gives zeros."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_positive, features
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class LayerNorm(Map):
     """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, mean and variance along the last axis.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_number, sequence
 from ostinato.maps.base import Array, Map, Shape, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Masking(Map):
     """Marks the steps whose features all equal `mask_value`; the layers behind skip them.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ShapeError
 from ostinato.maps._check import check_count, features, show
 from ostinato.maps.base import Array, Map, Shape, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class RepeatVector(Map):
     """y_t = x for t = 1 … n: what hands an encoder's last state to a decoder at every step.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps._check import check_count, show
 from ostinato.maps.base import Array, Map, Shape, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Reshape(Map):
     """Gives each sample the shape `target_shape`, in the same order of numbers.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError, ShapeError
 from ostinato.maps._check import show
 from ostinato.maps.base import Array, Context, Map, Out, Shape, State, Weight, Weights, silence
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class TimeDistributed(Map):
     """Applies one map, with the same weights, to each step of (batch, time, …): steps become rows of a larger batch.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps._check import check_count, features
 from ostinato.maps.base import Array, Map, Shape, Weight, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Unembedding(Map):
     """y = x tableᵀ + b on the last axis: the score of each symbol is how well its vector fits x.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError, DataError, ShapeError
 from ostinato.metrics.paired import Floats
 
@@ -30,7 +30,7 @@ class _Level(NamedTuple):
     freed: Floats
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class NGram:
     """Interpolated n-grams with modified Kneser–Ney discounts (Chen & Goodman 1999, section 3).
 

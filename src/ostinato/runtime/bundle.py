@@ -46,10 +46,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps.base import Part, Shape
 from ostinato.runtime.layout import MAX_HEADER
 from ostinato.runtime.machine import expected
@@ -58,7 +59,7 @@ from ostinato.runtime.reader import read
 from ostinato.runtime.writer import write
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Bundle:
     """A model as data.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data import Freq
 from ostinato.data.freq import Grid
 from ostinato.data.times import read_times, time_text
@@ -41,7 +42,7 @@ class Given(NamedTuple):
     aware: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Clock:
     """Where in time a series stands; it never changes, moving on makes another one.
 

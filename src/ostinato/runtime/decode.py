@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ def log_softmax(scores: NDArray[np.floating]) -> Floats:
     return np.asarray(s - np.log(np.exp(s).sum(axis=-1, keepdims=True)))
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Sampling:
     """How the next symbol is drawn.
 

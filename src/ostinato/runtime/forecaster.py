@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data import Columns, Freq, Panel, Series, Table, read_panel
 from ostinato.data.framing import Floats, Frame, Framing
 from ostinato.errors import ArgumentError, DataError, DataWarning
@@ -58,7 +59,7 @@ def check_future(freq: Freq, last: NDArray[Any], horizon: int) -> None:
         freq.next(moment, horizon)
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Forecaster:
     """Everything that a forecast needs. Its recurrent layers multiply in float32 unless `at` was asked for another.
 

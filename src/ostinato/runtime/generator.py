@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.inputs import Items, Texts, list_files, read_texts
 from ostinato.data.vocabularies._text import TextVocabulary
 from ostinato.data.vocabularies.base import Ids, Vocabulary
@@ -66,7 +67,7 @@ class Figures(NamedTuple):
     unknown: int = 0
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Generator:
     """Everything that generating needs.
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data import Cleaning, Columns
 from ostinato.data.framing import Floats
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Known:
     """What is kept of the series of training.
 
@@ -28,7 +28,7 @@ class Known:
     last: NDArray[Any]
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Reading:
     """How tables of histories are read.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ModelFileError
 from ostinato.maps.base import Part, Shape, Weights
 from ostinato.runtime import bundle as files
@@ -24,7 +25,7 @@ from ostinato.runtime.stepping import Stepping
 from ostinato.runtime.stream import Stream
 
 
-@dataclass(frozen=True, eq=False)
+@lean_dataclass(frozen=True, eq=False)
 class Network:
     """A saved `Sequential` model.
 

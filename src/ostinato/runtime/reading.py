@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError, DataError, OstinatoError, ShapeError
 from ostinato.maps.base import Part, Shape
 from ostinato.maps.embedding import Embedding
@@ -27,7 +27,7 @@ def check_policy(nonfinite: str) -> str:
     return nonfinite
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Reading:
     """What one step of a network is.
 
@@ -119,7 +119,7 @@ def refusal_of(
     return reading.refusal(x[refuses], steps[refuses], [one for one, its in zip(who, refuses, strict=False) if its])
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Samples:
     """What a network reads at once.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.maps.base import Part, State, Weights
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Scan(Part):
     """A layer that runs one or two cells along time."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError
 from ostinato.maps._check import check_choice
 from ostinato.maps.base import Array, Context, Out, Shape, State, Weight, Weights
@@ -13,7 +14,7 @@ from ostinato.scans.recurrent import Recurrent
 _FORWARD, _BACKWARD = "forward_", "backward_"
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Bidirectional(Scan):
     """Runs a layer and its mirror image in time over the same input and joins what they return.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.cells.base import Cell
 from ostinato.errors import ArgumentError
 from ostinato.maps._check import check_choice, check_flag, check_rate, sequence
@@ -13,7 +13,7 @@ from ostinato.maps.base import Array, Context, Out, Shape, State, Weight, Weight
 from ostinato.scans.base import Scan
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Recurrent(Scan):
     """Runs a cell over `(batch, time, features)` and returns its last output, or all of them.
 

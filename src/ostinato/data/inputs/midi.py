@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.csv_text import read_bytes
 from ostinato.data.foreign import NEEDED, identify
 from ostinato.data.inputs._midi_file import DamagedMidi, MidiTrack, parse
@@ -38,7 +38,7 @@ class Note(NamedTuple):
     velocity: int = VELOCITY
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Tune:
     """Notes on a grid.
 

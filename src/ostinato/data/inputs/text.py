@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.csv_text import read_bytes
 from ostinato.data.foreign import refuse_foreign
 from ostinato.data.inputs.files import Paths, list_files
@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _WIDE = {b"\xff\xfe": "UTF-16 or UTF-32", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Texts:
     """Text that is ready to be split and encoded.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.vocabularies.base import Vocabulary
 from ostinato.errors import ArgumentError, DataError
 
@@ -46,7 +46,7 @@ class Streamed:
         return self._decoder.decode(b"", final=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@lean_dataclass(frozen=True, kw_only=True)
 class TextVocabulary(Vocabulary):
     """A vocabulary whose ids stand for bytes of UTF-8: characters, words, parts of words or bytes themselves."""
 

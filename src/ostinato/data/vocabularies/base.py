@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.errors import ArgumentError, DataError, ModelFileError, OstinatoError
 
 Ids = NDArray[np.int32]
@@ -43,7 +43,7 @@ class Encoded(NamedTuple):
     unknown: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@lean_dataclass(frozen=True, kw_only=True)
 class Vocabulary(ABC):
     """A frozen map from symbols to whole numbers `0 … size - 1` and back.
 

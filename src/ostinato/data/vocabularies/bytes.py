@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.vocabularies._text import TextVocabulary, utf8
 from ostinato.data.vocabularies.base import Ids, Setting, Stored
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Bytes(TextVocabulary):
     """One id for each of the 256 bytes, after the special ones; a Chinese character takes three.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, Self
@@ -11,6 +10,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.vocabularies._text import (
     TextVocabulary,
     check_least,
@@ -23,7 +23,7 @@ from ostinato.data.vocabularies.base import Ids, Setting, Stored, stored_ints
 from ostinato.errors import ArgumentError, DataError
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Characters(TextVocabulary):
     r"""One id for each character, in order of code points, after the special ones. Nothing is normalised.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.inputs.midi import TEMPO, VELOCITY, Note, Tune, read_tune, write_tune
 from ostinato.data.vocabularies._text import check_least
 from ostinato.data.vocabularies.base import Ids, Setting, Stored, Vocabulary
@@ -18,7 +18,7 @@ from ostinato.errors import ArgumentError, DataError
 _PITCHES = 128
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Midi(Vocabulary):
     """One id for each event, after the special ones: 128 beginnings, 128 ends, `longest` rests, `velocities` volumes.
 

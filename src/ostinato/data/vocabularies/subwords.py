@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, Self
 
 import numpy as np
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato._optional import require
 from ostinato.data.vocabularies._text import TextVocabulary, check_least, utf8
 from ostinato.data.vocabularies.base import Ids, Setting, Stored, stored_ints
@@ -35,7 +35,7 @@ class _Built(NamedTuple):
     table: dict[Merge, tuple[int, int]]
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Subwords(TextVocabulary):
     """Ids for the 256 bytes, then for pairs that were merged, after the special ones.
 

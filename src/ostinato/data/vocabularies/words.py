@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Self
 
 import numpy as np
 
+from ostinato._lean_dataclass import lean_dataclass
 from ostinato.data.vocabularies._text import (
     TextVocabulary,
     check_least,
@@ -25,7 +25,7 @@ _TOKEN = re.compile(r" ?\w+| ?[^\w\s]|\s")
 """A word or a punctuation mark, either with the space before it, or one white-space character. Nothing is left over."""
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True)
 class Words(TextVocabulary):
     """One id for each word, punctuation mark and white-space character, after the special ones.
 
