@@ -19,11 +19,12 @@ from ostinato.errors import ArgumentError, DataError
 Place = Callable[[int], str]
 """Where row number `i` (from 0) stands in the user's source: "line 17", "row 3"."""
 
-_ISO = re.compile(
+_ISO = (
     r"(?P<body>\d{4}-\d\d(?:-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?)?) ?(?P<zone>Z|[+-]\d\d:?\d\d)?"
-    r"|(?P<year>\d{4})-?Q(?P<quarter>[1-4])|(?P<int>[+-]?\d{1,18})",
-    re.ASCII,
+    r"|(?P<year>\d{4})-?Q(?P<quarter>[1-4])|(?P<int>[+-]?\d{1,18})"
 )
+"""Compiled when the first time is read: that takes as long as some ten modules."""
+
 _GUESSES = (
     ("%d/%m/%Y", "day first"),
     ("%m/%d/%Y", "month first"),
@@ -277,7 +278,8 @@ def _by_format(texts: list[str], name: str, time_format: str, place: Place) -> T
 
 
 def _iso(texts: list[str], name: str, place: Place) -> Times:
-    found = [_ISO.fullmatch(text) for text in texts]
+    iso = re.compile(_ISO, re.ASCII)
+    found = [iso.fullmatch(text) for text in texts]
     bad = [i for i, match in enumerate(found) if match is None]
     if bad:
         raise _unreadable([texts[i] for i in bad], bad, name, place)
