@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.golden.models.answers import FOLDER, answers
+from tests.golden.models.answers import FOLDER, answers, continued
 from tests.unit.runtime.bundle_samples import bundle
 from tests.unit.runtime.generators import VOCABULARIES, generator, parts
 from tests.unit.tasks.tiny import Training, Windows, quick, table
 
 from ostinato.cells import CELLS
+from ostinato.errors import ArgumentError
 from ostinato.maps import MAPS, Part
 from ostinato.maps.base import Shape
 from ostinato.maps.time_distributed import TimeDistributed
+from ostinato.runtime import Forecaster, Generator, Network, generator_file, load
 from ostinato.runtime import bundle as files
-from ostinato.runtime import generator_file, load
 from ostinato.runtime.bundle import Bundle
+from ostinato.runtime.decode import Sampling
 from ostinato.scans.bidirectional import Bidirectional
 from ostinato.scans.recurrent import Recurrent
 from ostinato.version import __version__
@@ -59,6 +61,8 @@ def models() -> Made:
     """One of each task, and more where a task has several kinds of content."""
     waves = np.sin(np.arange(36.0) * 0.7).reshape(2, 9, 2)
     yield "cells", bundle(_cells(), (None, 2)), waves.round(3).tolist()
+    streams: list[Part] = [Recurrent(cell(3), return_sequences=True) for cell in CELLS.values()]
+    yield "streams", bundle([*streams, MAPS["dense"](2)], (None, 2)), waves.round(3).tolist()
     ids = np.arange(18).reshape(2, 9) * 5 % 7
     yield "maps", bundle(*_maps()), ids.tolist()
     options = {"training": Training(epochs=2, members=2), "windows": Windows(log="yes", anchor="season")}
@@ -72,6 +76,23 @@ def models() -> Made:
         yield name.replace(" ", "_"), generator_file.to_bundle(made, version=__version__), question
 
 
+def stream(model: Network | Forecaster | Generator) -> dict[str, Any]:
+    """A snapshot of a stream that has begun, and what comes after it; nothing of what cannot stream."""
+    try:
+        begun = model.stream()
+    except ArgumentError:  # it needs later steps or the whole past
+        return {}
+    if isinstance(model, Forecaster):
+        begun = model.stream(series="north")
+        begun.step(11.0)
+    elif isinstance(model, Generator):
+        begun.feed(list(begun.sample(length=5, sampling=Sampling(seed=2))))
+    else:
+        begun.run(np.ones((3, *model.input_shape[1:]), np.float32))
+    blob = begun.snapshot()
+    return {"snapshot": blob.hex(), "continued": continued(model, blob)}
+
+
 def main(folder: Path) -> None:
     """Write the models and their answers."""
     folder.mkdir()
@@ -79,7 +100,7 @@ def main(folder: Path) -> None:
     for name, made, question in models():
         path = folder / f"{name}.safetensors"
         files.save(path, made)
-        kept[name] = {"question": question, "answers": answers(load(path), question)}
+        kept[name] = {"question": question, "answers": answers(load(path), question), **stream(load(path))}
     (folder / "answers.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.golden.models.answers import CLOSE, FOLDER, RELEASES, answers, differences
+from tests.golden.models.answers import CLOSE, FOLDER, RELEASES, answers, continued, differences
 
 from ostinato._folder import catalogue
 from ostinato.cells import CELLS
 from ostinato.data import VOCABULARIES
+from ostinato.errors import ArgumentError
 from ostinato.maps import MAPS
 from ostinato.maps.time_distributed import TimeDistributed
 from ostinato.runtime import Generator, bundle, load
@@ -29,6 +30,24 @@ KEPT = {
 def test_the_same_answers(name: str) -> None:
     path, kept = KEPT[name]
     assert not differences(answers(load(path), kept["question"]), kept["answers"])
+
+
+@pytest.mark.parametrize("name", [name for name, (_, kept) in KEPT.items() if "snapshot" in kept])
+def test_streams_go_on(name: str) -> None:
+    path, kept = KEPT[name]
+    found = continued(load(path), bytes.fromhex(kept["snapshot"]))
+    assert not differences(found, kept["continued"])
+    assert differences(continued(load(path), None), kept["continued"])
+
+
+def test_every_model_that_streams_kept_a_snapshot() -> None:
+    for path, kept in KEPT.values():
+        model = load(path)
+        if "snapshot" in kept:
+            model.stream(bytes.fromhex(kept["snapshot"]))
+        else:
+            with pytest.raises(ArgumentError):
+                model.stream()
 
 
 def test_every_file_is_asked() -> None:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -53,13 +54,23 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 def fingerprint(parts: Sequence[Part], weights: Sequence[Weights], *more: object) -> str:
     """Digest in hex of layers and weights, and of whatever else decides what a stream's numbers mean."""
-    digest = hashlib.sha256(ascii((tuple(parts), more)).encode())  # repr asks which Unicode this Python knows
+    digest = hashlib.sha256(_said((tuple(parts), more)).encode())
     for layer in weights:
         for name in sorted(layer):
             value = np.ascontiguousarray(layer[name])
             digest.update(f"{name} {value.dtype} {value.shape}".encode())
             digest.update(value.data)
     return digest.hexdigest()
+
+
+def _said(value: object) -> str:
+    """`value` as text, without options at their defaults, so that a version with more of them knows the same model."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_said, value))})"
+    if is_dataclass(value) and not isinstance(value, type):
+        given = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
+        return f"{type(value).__name__}({', '.join(f'{name}={_said(one)}' for name, one in given.items())})"
+    return ascii(value)  # repr asks which Unicode this Python knows
 
 
 def pack(model: str, kind: str, facts: Mapping[str, Fact], arrays: Sequence[NDArray[Any]]) -> bytes:

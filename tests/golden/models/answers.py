@@ -48,6 +48,19 @@ def answers(model: Network | Forecaster | Generator, question: Any) -> Answers:
     return shown | ({"log probability": model.log_probability(question)} if question else {})
 
 
+def continued(model: Network | Forecaster | Generator, blob: bytes | None) -> Answers:
+    """What a stream says that goes on from a snapshot, or starts."""
+    if isinstance(model, Network):
+        return {"outputs": model.stream(blob).run(np.ones((3, *model.input_shape[1:]), np.float32)).tolist()}
+    if isinstance(model, Forecaster):
+        stream = model.stream(blob) if blob else model.stream(series="north")
+        ahead = stream.step(11.0)
+        return {"series": stream.series, "quantiles": ahead and ahead.quantiles.tolist()}
+    begun = model.stream(blob)
+    symbols = list(begun.sample(length=40, sampling=Sampling(seed=1)))
+    return {"probabilities": np.exp(begun.log_probabilities()).tolist(), "symbols": symbols}
+
+
 def differences(found: Answers, wanted: Answers) -> list[str]:
     """What differs, as sentences."""
     if found.keys() != wanted.keys():
@@ -68,6 +81,9 @@ def check(release: Path) -> list[str]:
     for name, kept in json.loads((release / "answers.json").read_text("utf-8")).items():
         found = answers(load(release / f"{name}.safetensors"), kept["question"])
         wrong += [f"{release.name}/{name}: {what}" for what in differences(found, kept["answers"])]
+        if "snapshot" in kept:
+            found = continued(load(release / f"{name}.safetensors"), bytes.fromhex(kept["snapshot"]))
+            wrong += [f"{release.name}/{name}, its stream: {what}" for what in differences(found, kept["continued"])]
     return wrong
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from dataclasses import make_dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +98,15 @@ def test_the_fingerprint_tells_models_apart() -> None:
     }
     assert len(found) == 4
     assert fingerprint(parts, [dict(w) for w in weights]) == fingerprint(parts, weights)
+
+
+def test_a_model_stays_the_same_when_its_layers_get_more_options() -> None:
+    options: list[Any] = [("units", int), ("inner", tuple[Any, ...], ())]
+    before = make_dataclass("Dense", options, frozen=True)
+    after = make_dataclass("Dense", [*options, ("groups", int, 1)], frozen=True)
+    assert fingerprint((), (), after(2, (after(3),))) == fingerprint((), (), before(2, (before(3),)))
+    models = [after(2), after(2, (after(3),)), after(2, (after(4),)), after(2, (), 2), after(2, (after(3, (), 2),))]
+    assert len({fingerprint((), (), one) for one in models}) == len(models)
 
 
 def test_the_model_is_the_same_on_a_python_that_knows_other_characters() -> None:
