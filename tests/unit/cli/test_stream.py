@@ -200,7 +200,8 @@ BAD = {
     "a name only": (b'{"id": "a"}', "json"), "no name": (b'{"id": 1.5, "x": [1, 2]}', "json"),
     "a long name": (b'{"id": "' + b"a" * 2000 + b'", "x": [1, 2]}', "json"), "two values": (b"[1, 2] [3, 4]", "json"),
     "deep": (b"[" * 5000, "json"), "bytes": (b"\xff\xfe", "json"), "a number": (b"3", "json"),
-    "reset that is none": (b'{"reset": 1}', "json"),
+    "reset that is none": (b'{"reset": 1}', "json"), "a key twice": (b'{"x": [1, 2], "id": "x", "x": [3, 4]}', "json"),
+    "a key twice, in two ways": (b'{"x": [1, 2], "\\u0078": [3, 4]}', "json"),
 }  # fmt: skip
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 from tests.laws.own_cell import Leaky
+from tests.unit.runtime.forecasters import forecaster
 from tests.unit.runtime.generators import TEXT, VOCABULARIES, generator
 from tests.unit.runtime.grouped import at_once
 from tests.unit.runtime.networks import network, of_numbers, of_symbols
 
+from ostinato.errors import DataError
 from ostinato.maps.dense import Dense
 from ostinato.runtime import native
 from ostinato.runtime.records import Record, records_of
@@ -177,3 +180,28 @@ def test_a_row_that_goes_on_in_the_next_line_is_not_waited_for():
 @pytest.mark.parametrize("text", ["", "0", "1", "true", "FALSE", " 1 "])
 def test_what_reset_can_be(text):
     assert reset_of({"reset": text}) == (text.strip().lower() in ("1", "true"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [("numbers", "x", [1, 2, 3]), ("symbols", "x", 1), ("characters", "text", 'the "text"\n'), ("forecasts", "y", 3.0)],
+)
+def test_a_key_comes_once(kind, field, value):
+    records = records_of((MODELS | {"forecasts": forecaster})[kind]())
+    assert records.parse(json.dumps({"id": field, field: value}).encode()).id == field
+    plain = json.dumps({field: value})
+    again = plain[:-1] + ", " + plain[1:]
+    for line in (again, again.replace(f'"{field}":', f'"\\u{ord(field[0]):04x}{field[1:]}":', 1)):
+        with pytest.raises(DataError, match=r"json.*(twice|escape)"):
+            records.parse(line.encode())
+
+
+def test_a_field_of_a_series_has_one_name():
+    model = forecaster()
+    columns = replace(model.reading.columns, id="shop")
+    records = records_of(replace(model, reading=replace(model.reading, columns=columns)))
+    assert records.parse(b'{"shop": "a", "y": 1}').id == "a"
+    with pytest.raises(DataError, match=r"json.*id"):
+        records.parse(b'{"shop": "a", "id": "b", "y": 1}')
+    with pytest.raises(DataError, match=r"column.*id"):
+        records.parse_row({"shop": "a", "id": "b", "y": "1"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -13,9 +14,10 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from ostinato.data.values import numbers_from_text
-from ostinato.errors import DataError, OstinatoError, SnapshotError
+from ostinato.errors import DataError, ModelFileError, OstinatoError, SnapshotError
 from ostinato.runtime.refusal import reason
 from ostinato.runtime.snapshot import pack, unpack
+from ostinato.runtime.strict_json import check_json
 
 _KIND = "records"
 
@@ -279,14 +281,30 @@ def _pieces(names: NDArray[Any], lengths: NDArray[Any], data: NDArray[Any]) -> d
 
 
 def decoded(line: bytes, kind: Any) -> Any:
-    """A line of JSON as a type of msgspec; raises `DataError` (`json`)."""
+    """A line of JSON as a type of msgspec; raises `DataError` (`json`), also if a key comes twice."""
     try:
-        return msgspec.json.decode(line, type=kind)
+        found = msgspec.json.decode(line, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(
-            "a line must be JSON of the form that the model reads", got=_told(reason(error)), code="json",
-            fix="See `ostinato stream --help` for what a line can be.",
-        ) from None  # fmt: skip
+        raise _unfit(_told(reason(error))) from None
+    names = found if isinstance(found, dict) else found.__struct_fields__ if isinstance(found, msgspec.Struct) else ()
+    if any(line.count(_quoted(name)) > 1 for name in names) or (names and b"\\" in line):
+        try:
+            check_json(line, "line")  # msgspec takes the last one
+        except ModelFileError as error:
+            raise _unfit(f"the key {error.got} twice" if error.code == "duplicate_key" else error.got) from None
+    return found
+
+
+@lru_cache(maxsize=64)
+def _quoted(name: str) -> bytes:
+    return msgspec.json.encode(name)
+
+
+def _unfit(got: str) -> DataError:
+    return DataError(
+        "a line must be JSON of the form that the model reads", got=got, code="json",
+        fix="See `ostinato stream --help` for what a line can be.",
+    )  # fmt: skip
 
 
 def _told(said: str) -> str:

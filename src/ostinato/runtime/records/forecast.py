@@ -68,7 +68,7 @@ class ForecastRecords(Records[ForecasterStream]):
         """The record that a line is."""
         if line.lstrip()[:1] != b"{":
             return Record(_Value(decoded(line, float | None), None))
-        fields: dict[str, Any] = self._canonical(decoded(line, dict[str, _Field]))
+        fields: dict[str, Any] = self._canonical(decoded(line, dict[str, _Field]), "json")
         strange = set(fields) - _KNOWS
         if strange:
             raise _form(f"the field {min(strange)!r:.80}")
@@ -81,7 +81,7 @@ class ForecastRecords(Records[ForecasterStream]):
 
     def parse_row(self, row: Mapping[str, str]) -> Record:
         """The record that a row is."""
-        fields = self._canonical(row)
+        fields = self._canonical(row, "column")
         check_columns(fields, _KNOWS, _NEEDS)
         if only_reset(fields, [fields["y"], fields.get("ds", "")]):
             return Record(None, fields.get("id"), reset=True)
@@ -96,8 +96,14 @@ class ForecastRecords(Records[ForecasterStream]):
         columns = [column or [None] * self._forecaster.framing.horizon for column in ahead.values()]
         return [value for step in zip(*columns, strict=True) for value in step]
 
-    def _canonical(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return {self._names.get(name, name): value for name, value in fields.items()}
+    def _canonical(self, fields: Mapping[str, Any], code: str) -> dict[str, Any]:
+        found = {self._names.get(name, name): value for name, value in fields.items()}
+        if len(found) < len(fields):
+            raise DataError(
+                "id, ds and y must have one name each", got=", ".join(f"{name!r:.80}" for name in fields), code=code,
+                fix="Send each once, under its own name or the one that it had in training.",
+            )  # fmt: skip
+        return found
 
     def _made(self, name: str | None, blob: bytes | None = None) -> ForecasterStream:
         if blob is not None:
