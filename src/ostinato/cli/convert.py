@@ -28,13 +28,15 @@ _TO = ("onnx", "keras", "h5", "torch", "folder", "model")
 @click.option("--step", is_flag=True, help="ONNX: one step with states in and out, for streams.")
 @click.option("--weights", type=click.Choice(("bf16", "int8")), help="Store matrices in 2 or 1 bytes a number.")
 @click.option("--data", type=click.Path(path_type=Path), help="What to measure the cost of --weights on.")
+@click.option("--targets", type=click.Path(path_type=Path), help="Of a Sequential: the targets for --data.")
 @click.option("--sequences", is_flag=True, help="From torch: the last recurrent layer gives its outputs at all steps.")
 @click.option("--nonlinearity", type=click.Choice(("tanh", "relu")), help="From torch: that of a torch.nn.RNN.")
 @click.option("--into", type=click.Path(path_type=Path), help="From weights alone: a model of these layers.")
 @click.option("--sha256", help="Refuse a model file with another SHA-256.")
 def command(
-    source: Path, out: Path, *, to: str | None, step: bool, weights: str | None, data: Path | None, **reading: Any
-) -> None:
+    source: Path, out: Path, *, to: str | None, step: bool, weights: str | None, data: Path | None,
+    targets: Path | None, **reading: Any,
+) -> None:  # fmt: skip
     """Write a model in another format.
 
     SOURCE is a model file, a folder that --to folder wrote, a .keras or .h5 file of Keras, weights of Keras alone
@@ -43,8 +45,9 @@ def command(
     .weights.h5 (for Keras' load_weights) or .safetensors (a model file); --to torch writes a state_dict, --to folder a
     folder with a card.
 
-    --weights makes a smaller model file, and prints what that costs on DATA: a table of histories for a forecaster
-    (by default those of training), a text for a generator, a .npy file of inputs for a Sequential.
+    --weights makes a smaller model file, and prints what that costs on --data, in the figures of ostinato evaluate:
+    of a table for a forecaster the last steps of each series are held out, a text for a generator, for a Sequential
+    .npy files of inputs and of --targets. Without a table or targets only the outputs can be compared.
     """
     target = to or _ENDINGS.get(out.suffix.lower())
     if target is None:
@@ -56,14 +59,14 @@ def command(
         )
     if step and target != "onnx":
         raise ArgumentError("step must only be given for ONNX", got=f"the format {target}", fix="Leave it out.")
-    if (weights or data) and (target != "model" or weights is None):
+    if (weights or data or targets) and (target != "model" or weights is None):
         raise ArgumentError(
-            "weights must be given for a model file, and data only with them",
-            got=f"the format {target}" if weights else "data alone",
+            "weights must be given for a model file, data and targets only with them",
+            got=f"the format {target}" if weights else "data or targets alone",
             fix="Leave the option out, or end the name in .safetensors.",
         )
     if target != "folder":
-        check_target(out, source, data)
+        check_target(out, source, data, targets)
     from ostinato.convert.source import read_source
 
     found = read_source(source, **reading)
@@ -71,7 +74,7 @@ def command(
     if target == "onnx":
         lines = _onnx(found, out, step=step)
     elif weights:
-        lines = _smaller(found, out, weights, data)
+        lines = _smaller(found, out, weights, data, targets)
     else:
         lines = _WRITERS[target](found, out)
     for line in lines:
@@ -153,14 +156,14 @@ def _model(source: Source, out: Path) -> list[str]:
     return [f"{out}: a model file, for load_model and ostinato.runtime.load"]
 
 
-def _smaller(source: Source, out: Path, weights: str, data: Path | None) -> list[str]:
+def _smaller(source: Source, out: Path, weights: str, data: Path | None, targets: Path | None) -> list[str]:
     from ostinato.convert.weights import save_smaller
 
     numbers = sum(int(v.nbytes) for w in source.bundle.weights for v in w.values())
-    done = save_smaller(out, source.bundle, weights, data)
+    done = save_smaller(out, source.bundle, weights, data, targets)
     return [
         f"{out}: a model file with {weights} weights, {done.size} bytes (the weights alone had {numbers} in float32)",
-        f"  cost: {done.cost}",
+        *(f"  cost: {line}" for line in done.cost),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ _ARRAY = ".npy"
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="What recurrent layers multiply in. bf16 computes in float32 too, and prints the difference on stderr.",
+    help="What recurrent layers multiply in. bf16 computes in float32 too, and prints the cost on stderr.",
 )
 def command(model: Path, data: Path | None, out: Path | None, sha256: str | None, precision: str) -> None:
     """Run a saved model on a file.
@@ -57,8 +58,9 @@ def command(model: Path, data: Path | None, out: Path | None, sha256: str | None
     if precision != "float32":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # said by `predict` already
-            cost = precision_cost(found, given, precision=precision)
-        click.echo(f"ostinato: {precision}: {cost}", err=True)
+            difference = str(precision_cost(found, given, precision=precision))
+        for line in _cost(found, given, difference, model, sha256):
+            click.echo(f"ostinato: {precision}: {line}", err=True)
     if out is not None and out.suffix.lower() == _ARRAY:
         buffer = io.BytesIO()
         np.save(buffer, result, allow_pickle=False)
@@ -69,6 +71,22 @@ def command(model: Path, data: Path | None, out: Path | None, sha256: str | None
         click.echo(table.csv_text(), nl=False)
     else:
         write_table(table, out)
+
+
+def _cost(found: Forecaster | Network, given: Any, difference: str, path: Path, sha256: str | None) -> list[str]:
+    """What another precision than float32 costs, in lines: by the last steps of the series, if any were given."""
+    from ostinato.convert import cost
+
+    if isinstance(found, Network):
+        return cost.without_truth(difference, "a file of inputs holds no targets")
+    if given is None:
+        return cost.without_truth(difference, cost.NO_VALUES)
+    from ostinato.tasks.forecast import Forecast
+
+    exact = Forecast.load(path, sha256=sha256)
+    rough = copy(exact)
+    rough.forecaster_ = found
+    return cost.of_forecasts(exact, rough, given, difference)
 
 
 def _given(model: Forecaster | Network, data: Path | None) -> Any:

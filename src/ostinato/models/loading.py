@@ -14,7 +14,7 @@ from ostinato.layers.regularisers import L1L2
 from ostinato.models.arguments import refuse_unknown
 from ostinato.models.saving import RATE, fill, setting_names
 from ostinato.models.sequential import Sequential
-from ostinato.runtime.bundle import load
+from ostinato.runtime.bundle import Bundle, load
 from ostinato.runtime.manifest import Settings
 from ostinato.runtime.sequential_file import Extras
 from ostinato.train.optimisers import OPTIMIZERS, Averages
@@ -33,7 +33,11 @@ def load_model(path: str | os.PathLike[str], *, compile: bool = True, **unknown:
         ModelFileError: The file is damaged, foreign, too new, or holds no `Sequential`.
     """
     refuse_unknown("load_model", unknown)
-    bundle = load(path, task_tensors={})
+    return from_bundle(load(path, task_tensors={}), compile=compile)
+
+
+def from_bundle(bundle: Bundle, *, compile: bool = True) -> Sequential:
+    """As `load_model`, from a file that was read already."""
     manifest = bundle.manifest
     if manifest.task != "sequential":
         raise ModelFileError(

@@ -169,7 +169,7 @@ class Forecaster:
         """
         if source is None:
             return self._table(self.known.ids, list(self.known.last), self.known.tails, self.known.spreads)
-        panel = source if isinstance(source, Panel) else self.read(source)
+        panel = self.read(source)
         ids, last = panel.ids, [one.times[-1] for one in panel.series]
         windows = np.stack([self.window(one) for one in panel.series])
         return self._table(ids, last, windows, self.spreads(panel))
@@ -220,7 +220,9 @@ class Forecaster:
         return fingerprint(self.parts, weights, *rest)
 
     def read(self, source: Any) -> Panel:
-        """Read histories the way the model was trained on them."""
+        """Read histories the way the model was trained on them; a `Panel` is one that was read."""
+        if isinstance(source, Panel):
+            return source
         return read_panel(source, self.reading.columns, cleaning=self.reading.cleaning, freq=self.reading.freq)
 
     def window(self, series: Series) -> Floats:

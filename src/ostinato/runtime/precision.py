@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ostinato.data import Panel
 from ostinato.errors import ArgumentError
 from ostinato.runtime.forecaster import Forecaster
 from ostinato.runtime.generator import Generator
@@ -78,5 +77,5 @@ def seen(model: Forecaster, data: Any) -> NDArray[np.float32]:
     """What the networks see of these histories `[windows, length, 1]`; of those of training if `data` is None."""
     if data is None:
         return model.frame(model.known.tails, model.known.spreads).x
-    panel = data if isinstance(data, Panel) else model.read(data)
+    panel = model.read(data)
     return model.frame(np.stack([model.window(one) for one in panel.series]), model.spreads(panel)).x

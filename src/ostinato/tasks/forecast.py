@@ -180,8 +180,8 @@ class Forecast(Task):
         """Rolling-origin evaluation.
 
         Args:
-            data: Other series, of which the last steps are forecast (`windows.test`, or two horizons); None gives what
-                `fit` found on the steps it had held out.
+            data: Other series, or a `Panel` of them, of which the last steps are forecast (`windows.test`, or two
+                horizons); None gives what `fit` found on the steps it had held out.
 
         Raises:
             ArgumentError: `data` is None and `fit` held nothing out, or the model was loaded from a file.
