@@ -79,7 +79,6 @@ class Clock:
         if time is None:
             return Tick(replace(self, last=self._after()), 0)
         moment, aware = self._read(time)
-        self.freq.check_kind(moment)
         absent = self._absent(moment, steps)
         return Tick(replace(self, last=moment, aware=aware), absent)
 
@@ -135,7 +134,13 @@ class Clock:
 
     def _read(self, time: Any) -> tuple[NDArray[Any], bool]:
         moved, aware = _in_utc(time) if self._within_days else (time, False)
-        times = read_times([moved], name=self.column, time_format=self.time_format, place=self._place)
+        try:
+            times = read_times([moved], name=self.column, time_format=self.time_format, place=self._place)
+            self.freq.check_kind(times.values)
+        except DataError as error:  # whose advice is for tables that are read anew
+            raise DataError(
+                error.rule, got=error.got, where=error.where, count=error.count, code=error.code, fix=self._form()
+            ) from None
         aware = aware or times.aware or _has_zone(time)
         if self.aware not in (None, aware):
             raise DataError(
@@ -146,6 +151,15 @@ class Clock:
                 code="timezone",
             )
         return times.values, aware
+
+    def _form(self) -> str:
+        """How a time is to be written, as advice."""
+        form = f"Write it in the form {self.time_format!r}"
+        if self.freq.unit == "step":
+            form = "Count on in whole numbers"
+        elif self.time_format is None:
+            form = 'Write it as "2024-01", "2024-01-31" or "2024-01-31 05:00"'
+        return f"{form}, as in training, or leave {self.column!r} out for the next step."
 
     @property
     def _within_days(self) -> bool:

@@ -382,7 +382,13 @@ def _checked(values: Values, times: Sequence[Any] | NDArray[Any] | None) -> tupl
     column = values if isinstance(values, np.ndarray) else np.asarray(values, object)
     if column.ndim != 1:
         raise ShapeError("values must be [time]", got=f"shape {column.shape}", fix="Pass one series.")
-    found = numbers_from_array(column if column.dtype != object else list(column), name="y", place=row_place)
+    try:
+        found = numbers_from_array(column if column.dtype != object else list(column), name="y", place=row_place)
+    except DataError as error:  # whose advice is for tables that have other columns
+        raise DataError(
+            "values must be real numbers", got=error.got, where=error.where, count=error.count, code=error.code,
+            fix="Convert them to float first; None is a missing one.",
+        ) from None  # fmt: skip
     moments = None if times is None else list(times)
     if moments is not None and len(moments) != len(found):
         raise ShapeError(f"times must be one a value ({len(found)})", got=str(len(moments)), fix="Pass as many.")

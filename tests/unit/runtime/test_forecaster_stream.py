@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.unit.runtime.forecasters import forecaster
 
-from ostinato.data import Cleaning
+from ostinato.data import Cleaning, Columns
 from ostinato.data.framing import ANCHORS
 from ostinato.errors import ArgumentError, DataError, DataWarning, OstinatoError, ShapeError, SnapshotError
 from ostinato.runtime.forecaster_stream import ForecasterStream, step_together
@@ -353,3 +355,37 @@ def test_plain_values_are_taken_as_those_that_are_looked_at_one_by_one(way, seri
         same(one, right)
         for each in three:
             same(each, right)
+
+
+_DATES = 'Write it as "2024-01", "2024-01-31" or "2024-01-31 05:00"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "time_format", "wrong", "advice", "right"),
+    [
+        ("D", None, ["31/01/2024", "x", "", "2024-02-31", 5, 1.5, 20240131, True, b"x"], _DATES, "2024-01-31"),
+        ("1", None, ["2024-01-31", "x", "", 1.5, 20240131], "Count on in whole numbers", 7),
+        ("D", "%d.%m.%Y", ["2024-01-31", "x", 5], "Write it in the form '%d.%m.%Y'", "31.01.2024"),
+    ],
+)
+def test_the_advice_on_a_wrong_time_is_for_a_stream(kind, time_format, wrong, advice, right):
+    model = forecaster(timed=kind == "D")
+    columns = Columns(time="ds", time_format=time_format)
+    model = replace(model, reading=replace(model.reading, columns=columns))
+    for time in wrong:
+        with pytest.raises(DataError) as caught:
+            model.stream().step(1.0, time)
+        assert caught.value.code in ("time", "freq")
+        assert caught.value.fix == f"{advice}, as in training, or leave 'ds' out for the next step."
+    for time in (right, None):  # both pieces of advice lead on
+        model.stream().step(1.0, time)
+
+
+@pytest.mark.parametrize("value", ["5", True, 1j, dt.date(2024, 1, 1)])
+def test_the_advice_on_a_value_that_is_no_number_is_for_a_stream(value):
+    stream = forecaster().stream()
+    with pytest.raises(DataError, match="values must be real numbers") as caught:
+        stream.step(value)
+    assert caught.value.code == "dtype"
+    assert not re.search(r"column|target|freq", str(caught.value))
+    stream.step(5.0)
