@@ -153,7 +153,7 @@ def test_a_stateful_model_tells_that_its_states_are_not_carried(tmp_path):
     assert "each call starts anew" in call("convert", tmp_path / "m", tmp_path / "m.keras").out
 
 
-def test_torch_and_keras_are_not_loaded(sequential, tmp_path):
+def test_torch_and_keras_are_not_loaded(sequential, model, csv, tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     pytest.importorskip("h5py", reason="the extra keras is not installed")
     np.save(tmp_path / "x.npy", sequential[1])
@@ -165,11 +165,14 @@ for words in ("m.onnx", "m.keras", "t.safetensors --to torch", "f --to folder", 
     group.main(["convert", {str(sequential[0])!r}, *words.split()], standalone_mode=False)
 for words in ("m.keras k.onnx", "t.safetensors t.onnx", "f f.onnx"):
     group.main(["convert", *words.split()], standalone_mode=False)
+scored = ["--weights", "int8", "--data", {str(csv)!r}]
+group.main(["convert", {str(model)!r}, "f.safetensors", *scored], standalone_mode=False)
 print({{name.partition(".")[0] for name in sys.modules}} & {{"torch", "keras", "jax"}})
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "set()"
+    assert "cost: mae" in done.stdout
 
 
 def test_options_of_another_format(sequential, tmp_path):
