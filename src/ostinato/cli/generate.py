@@ -148,5 +148,8 @@ def _prime(told: str, *, text: bool) -> Any:
 def _say_cost(generator: Generator, written: Any) -> None:
     """What another precision than float32 changes in the text that was written."""
     if generator.precision != "float32" and written:
-        cost = precision_cost(generator, written, precision=generator.precision)
-        click.echo(f"ostinato: {generator.precision}, nats of each symbol: {cost}", err=True)
+        from ostinato.convert.cost import without_truth
+
+        difference = str(precision_cost(generator, written, precision=generator.precision))
+        for line in without_truth(difference, "the model wrote this itself"):
+            click.echo(f"ostinato: {generator.precision}, nats of each symbol: {line}", err=True)
