@@ -42,7 +42,8 @@ test-plain: pyproject.toml
 	CC=/bin/false CXX=/bin/false $(PLAIN)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt ".[dev]"
 	$(PLAIN)/bin/ostinato doctor | grep "made without a compiler"
-	OMP_NUM_THREADS=1 $(PLAIN)/bin/python -m pytest -q -n 2 tests/laws/test_recurrence.py tests/saboteurs tests/unit/tasks tests/unit/models
+	OMP_NUM_THREADS=1 $(PLAIN)/bin/python -m pytest -q -n 2 tests/laws/test_recurrence.py tests/saboteurs tests/golden/test_models.py \
+	  tests/unit/tasks tests/unit/models
 
 # The package without extras, as a deployed model needs it: no torch, the answers of the kept models, little memory.
 test-runtime: pyproject.toml

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,9 @@ def models() -> Made:
     waves = np.sin(np.arange(36.0) * 0.7).reshape(2, 9, 2)
     yield "cells", bundle(_cells(), (None, 2)), waves.round(3).tolist()
     streams: list[Part] = [Recurrent(cell(3), return_sequences=True) for cell in CELLS.values()]
-    yield "streams", bundle([*streams, MAPS["dense"](2)], (None, 2)), waves.round(3).tolist()
+    made = bundle([*streams, MAPS["dense"](2)], (None, 2))
+    fading = [{name: 0.5 * value for name, value in layer.items()} for layer in made.weights]  # or kernels drift apart
+    yield "streams", replace(made, weights=fading), waves.round(3).tolist()
     ids = np.arange(18).reshape(2, 9) * 5 % 7
     yield "maps", bundle(*_maps()), ids.tolist()
     options = {"training": Training(epochs=2, members=2), "windows": Windows(log="yes", anchor="season")}
