@@ -16,7 +16,6 @@ import hashlib
 import io
 import re
 import shutil
-import signal
 import struct
 import sys
 import time
@@ -31,6 +30,7 @@ from typing import NamedTuple
 import safetensors
 from tests.attacks.build import forecast, generate, model
 from tests.attacks.make_attacks import ATTACKS
+from tests.fuzz.work import TooLong, Work
 from tests.unit.convert.c_library import reader
 
 from ostinato.errors import ModelFileError
@@ -53,7 +53,6 @@ STRICTER = MappingProxyType(
 """Codes with which we refuse what safetensors accepts, and why."""
 
 BLOCK = 256
-SECONDS = 1.0
 MOST_FINDINGS = 20
 
 _ZEROS = b"0" * 64
@@ -95,10 +94,6 @@ _TOKENS = (
     b"\\u0000", b"NaN", b"99999999999999999999", b'"x":1,', b"\xef\xbb\xbf", b"/", b"4", b"8", b"12",
 )  # fmt: skip
 _PADS = (b"", b"", b"", b"", b" ", b"\n", b"\t", b"\0", b"}", b" " * 8, b"x")
-
-
-class TooLong(BaseException):
-    """An input took more work than it may."""
 
 
 @dataclass
@@ -324,10 +319,9 @@ def compare(*, count: int, seed: int, manifests: bool = False) -> Found:
     rng, found = Random(seed), Found()
     make: Callable[[Random], bytes] = Manifests() if manifests else container
     other = second()
-    before = signal.signal(signal.SIGPROF, _stop)
-    try:
+    with Work() as work:
         while found.inputs < count and len(found.faults) < MOST_FINDINGS:
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)  # the rest of a block takes next to nothing of it
+            work.grant()  # the rest of a block takes next to nothing of it
             for _ in range(min(BLOCK, count - found.inputs)):
                 raw = make(rng)
                 found.inputs += 1
@@ -337,14 +331,7 @@ def compare(*, count: int, seed: int, manifests: bool = False) -> Found:
                     wrong = traceback.format_exc(limit=-4)
                 if wrong:
                     found.faults.append((wrong, raw))
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
     return found
-
-
-def _stop(*_: object) -> None:
-    raise TooLong
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -35,6 +35,7 @@ from tests.attacks.make_attacks import ATTACKS, SNAPSHOTS
 from tests.attacks.snapshot_attacks import KIND, MODEL
 from tests.attacks.snapshot_attacks import snapshot as valid_snapshot
 from tests.fuzz import mutate
+from tests.fuzz.work import SECONDS, TooLong
 
 from ostinato.convert.source import read_source
 from ostinato.data import read_panel, read_texts, read_tune, write_tune
@@ -46,7 +47,6 @@ from ostinato.runtime.snapshot import unpack
 MODELS = sorted((Path(__file__).parents[1] / "golden/models").glob("*/*.safetensors"))
 KERAS = Path(__file__).parents[1] / "golden/model.keras"
 H5 = KERAS.with_name("chain.h5")
-SECONDS = 1.0
 MEMORY = 1 << 30
 MOST_SEEDS = 3000
 
@@ -145,10 +145,6 @@ TARGETS: dict[str, Target] = {
        if find_spec("h5py") else {}),
     **({"midi": Target(_tunes, read_tune, ending=".mid")} if find_spec("mido") else {}),
 }  # fmt: skip
-
-
-class TooLong(BaseException):
-    """Reading took more work than it may."""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,3 +139,14 @@ def test_the_same_seed_gives_the_same_inputs() -> None:
     assert one == other
     assert one.answers == {"accepted": one.answers["accepted"], "data": one.answers["data"]}
     assert fuzz(target, seed=4, executions=200) != one
+
+
+def test_an_input_that_takes_too_much_work_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(*_: object) -> None:
+        most = time.process_time() + 10.0
+        while time.process_time() < most:
+            pass
+
+    monkeypatch.setattr(vocabularies, "_once", endless)
+    found = vocabularies.compare(count=1, seed=1)
+    assert [fault.splitlines()[-1] for fault, _ in found.faults] == ["tests.fuzz.work.TooLong"]

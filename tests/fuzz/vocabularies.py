@@ -11,7 +11,6 @@ ends with 1.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 import traceback
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from tests.fuzz import mutate
+from tests.fuzz.work import TooLong, Work
 from tests.unit.runtime.generators import VOCABULARIES as SEEDS
 
 from ostinato.data.vocabularies import VOCABULARIES, Vocabulary, restore
@@ -30,7 +30,6 @@ from ostinato.data.vocabularies._text import UNKNOWN, TextVocabulary
 from ostinato.data.vocabularies.midi import Midi
 from ostinato.errors import ModelFileError, OstinatoError
 
-SECONDS = 1.0
 MOST_FINDINGS = 20
 LONGEST = 60
 """Most characters of a text, and most ids of a row."""
@@ -42,10 +41,6 @@ _PIECES = (
     "9" * 33, "x" * 40, "!" * 17,
 )  # fmt: skip
 _WORDS = tuple(VOCABULARIES[name] for name in ("words", "subwords"))
-
-
-class TooLong(BaseException):
-    """An input took more work than it may."""
 
 
 class Broken(Exception):
@@ -71,8 +66,7 @@ def compare(*, count: int, seed: int) -> Found:
     """Try so many inputs; the same seed gives the same ones."""
     rng, found = Random(seed), Found()
     seeds = [(type(v), v.store()) for v in SEEDS.values()]
-    before = signal.signal(signal.SIGPROF, _stop)
-    try:
+    with Work() as work:
         while found.inputs < count and len(found.faults) < MOST_FINDINGS:
             kind, stored = rng.choice(seeds)
             settings, tensors = dict(stored.settings), {name: array.copy() for name, array in stored.tensors.items()}
@@ -81,20 +75,13 @@ def compare(*, count: int, seed: int) -> Found:
                     _change(rng, settings, tensors)
             text, ids = _text(rng), [rng.randrange(400) for _ in range(rng.randrange(LONGEST))]
             found.inputs += 1
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            work.grant()
             try:
                 _once(kind, settings, tensors, text, ids, found)
             except (Exception, TooLong, RecursionError):
                 given = f"{kind.__name__} {settings!r} {tensors!r:.300} {text!r} {ids!r}"
                 found.faults.append((traceback.format_exc(limit=-4), given))
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
     return found
-
-
-def _stop(*_: object) -> None:
-    raise TooLong
 
 
 def _text(rng: Random) -> str:
